@@ -1,0 +1,160 @@
+"""What a model can do: one-method protocols, numpy at every boundary.
+
+A model implements the protocols it really has; nothing is inherited. `isinstance` sees method
+names only, so `check_adapter` tests what the words below promise.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from vesalius.records import Image, ModelCard, Sample
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Anything that can name itself."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Identity: everything that can change the numbers."""
+        ...
+
+
+@runtime_checkable
+class ImageEncoder(Protocol):
+    """Global image embedding."""
+
+    def encode_images(self, images: Sequence[Image], /) -> Float[np.ndarray, "n dim"]:
+        """Embed 2D images: float32, finite, unit rows, each row independent of the others."""
+        ...
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Global text embedding; in the image space only if the model is a `DualEncoder`."""
+
+    def encode_texts(self, texts: Sequence[str], /) -> Float[np.ndarray, "n dim"]:
+        """Embed texts: float32, finite, unit rows, each row independent of the others."""
+        ...
+
+
+@runtime_checkable
+class DualEncoder(ImageEncoder, TextEncoder, Protocol):
+    """Image and text in one space, comparable by cosine."""
+
+    @property
+    def logit_scale(self) -> float:
+        """Factor from cosine to logit (natural-log odds); the checkpoint's own where it has one."""
+        ...
+
+
+@runtime_checkable
+class DenseEncoder(Protocol):
+    """A grid of local embeddings."""
+
+    @property
+    def dense_text_aligned(self) -> bool:
+        """Whether grid vectors may be compared with `encode_texts`."""
+        ...
+
+    def encode_dense(self, images: Sequence[Image], /) -> Float[np.ndarray, "n rows cols dim"]:
+        """Embed patches, row-major, origin top-left; unit vectors when text-aligned."""
+        ...
+
+
+@runtime_checkable
+class TextScorer(Protocol):
+    """Match scores between images and texts."""
+
+    def score_texts(
+        self, images: Sequence[Image], texts: Sequence[str], /
+    ) -> Float[np.ndarray, "n m"]:
+        """Score every image with every text; higher is a better match, in logits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnswerScores:
+    """Log-likelihoods of candidate answers.
+
+    Attributes:
+        log_likelihood: shape (n,), natural log, summed over answer tokens and the end token.
+        n_tokens: shape (n,), how many tokens that sum has.
+    """
+
+    log_likelihood: np.ndarray
+    n_tokens: np.ndarray
+
+
+@runtime_checkable
+class AnswerScorer(Protocol):
+    """Log-likelihood of answers to a question about an image."""
+
+    def score_answers(
+        self, image: Image, prompt: str, candidates: Sequence[str], /
+    ) -> AnswerScores:
+        """Score candidates; `prompt` is the bare question, the adapter adds the model's form."""
+        ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Free text about an image."""
+
+    def generate(self, images: Sequence[Image], prompts: Sequence[str], /) -> list[str]:
+        """Answer each prompt for its image, greedily; the prompt is not echoed."""
+        ...
+
+
+@runtime_checkable
+class Attributor(Protocol):
+    """A map of where the model looks."""
+
+    def attribute(self, image: Image, text: str, /) -> Float[np.ndarray, "rows cols"]:
+        """Attribution of `text` over the model's input square; higher is more relevant."""
+        ...
+
+
+@runtime_checkable
+class ImageGenerator(Protocol):
+    """Text to image."""
+
+    def generate_images(self, texts: Sequence[str], /) -> list[Image]:
+        """One image per text."""
+        ...
+
+
+CAPABILITIES: dict[str, type] = {
+    "encode_images": ImageEncoder,
+    "encode_texts": TextEncoder,
+    "dual_encoder": DualEncoder,
+    "encode_dense": DenseEncoder,
+    "score_texts": TextScorer,
+    "score_answers": AnswerScorer,
+    "generate": Generator,
+    "attribute": Attributor,
+    "generate_images": ImageGenerator,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelView:
+    """A model as a task sees it on one dataset: features are encoded once and kept.
+
+    Attributes:
+        name: name in the results, a model or ``control:…``.
+        model: the adapter itself; test a capability with `isinstance`.
+        image_features: unit rows of the samples' images, volumes pooled over slices; (n, dim).
+        text_features: unit rows of the texts, (n, dim).
+        read: the decoded image of one sample.
+    """
+
+    name: str
+    model: object
+    image_features: Callable[[Sequence[Sample]], np.ndarray]
+    text_features: Callable[[Sequence[str]], np.ndarray]
+    read: Callable[[Sample], Image]
