@@ -1,0 +1,1 @@
+"""What is kept on disk: journals, run folders and the feature cache; every write is atomic."""

@@ -1,0 +1,70 @@
+"""Durable writing: a reader sees the old file or the new one, never a part.
+
+Correctness rests on ``os.replace`` and ``fsync`` only, never on a lock, because network file
+systems may ignore locks in silence. Folders are made 0700 and files 0600.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import quote
+
+from vesalius.errors import RunError
+
+
+def safe_name(name: str, /) -> str:
+    """A file name for any string, injective: percent-encoded except letters, digits, ``_.-``.
+
+    >>> safe_name("mini:clip")
+    'mini%3Aclip'
+    """
+    encoded = quote(name, safe="")
+    return encoded.replace(".", "%2E") if set(encoded) <= {"."} else encoded
+
+
+def make_folder(path: Path, /) -> Path:
+    """Create a private folder and its parents; existing ones are left as they are."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def sync_folder(path: Path, /) -> None:
+    """Make a rename or creation inside `path` survive a power loss."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, payload: bytes, /) -> None:
+    """Write every byte or raise; a full disk gives short writes that must not pass unseen."""
+    view = memoryview(payload)
+    while view:
+        written = os.write(descriptor, view)
+        view = view[written:]
+
+
+def write_atomic(path: Path, payload: bytes, /) -> None:
+    """Replace `path` by `payload`: temporary file, fsync, rename, fsync of the folder.
+
+    Raises:
+        RunError: when the disk refuses, with the old file untouched.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            write_all(descriptor, payload)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(
+            f"could not write {path.name}: {error.strerror}; free space or check permissions, "
+            "then run the same command again to continue"
+        ) from error
+    sync_folder(path.parent)

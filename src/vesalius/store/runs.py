@@ -1,0 +1,220 @@
+"""The run folder of the contract: written by one worker object, read as one frozen record."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vesalius.errors import RunError
+from vesalius.records import (
+    Cell,
+    Done,
+    Failed,
+    Json,
+    MetricRow,
+    NotApplicable,
+    Outcome,
+    Predictions,
+)
+from vesalius.store.files import make_folder, safe_name, sync_folder, write_all, write_atomic
+from vesalius.store.journal import Journal, read_journal, truncate_torn_tail
+from vesalius.store.tables import (
+    METRIC_COLUMNS,
+    decode_columns,
+    encode_columns,
+    metric_record,
+    metrics_from_parquet,
+    metrics_to_parquet,
+    predictions_from_parquet,
+    predictions_to_parquet,
+)
+
+FORMAT = 1
+_OUTCOMES: dict[str, type[Outcome]] = {"done": Done, "n/a": NotApplicable, "failed": Failed}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder as read: its identity, the latest outcome of every cell, and the metrics."""
+
+    path: Path
+    info: Mapping[str, Json]
+    outcomes: tuple[Outcome, ...]
+    metrics: tuple[MetricRow, ...]
+
+
+def predictions_path(run: Path, cell: Cell, /) -> Path:
+    """Where the merged predictions of a cell lie."""
+    folder = run / "predictions" / safe_name(cell.model) / safe_name(cell.dataset)
+    return folder / f"{cell.task}.{safe_name(cell.protocol)}.parquet"
+
+
+def thumbnail_path(run: Path, dataset: str, sample_id: str, /) -> Path:
+    """Where the small picture of a sample lies; the name does not show the id."""
+    name = hashlib.sha256(sample_id.encode()).hexdigest()[:16]
+    return run / "images" / safe_name(dataset) / f"{name}.jpg"
+
+
+def read_run(path: str | Path, /) -> Run:
+    """Read a run folder.
+
+    Raises:
+        RunError: if it is not one, or was written by a newer format.
+    """
+    path = Path(path)
+    info = _read_info(path)
+    metrics_file = path / "metrics.parquet"
+    rows: tuple[MetricRow, ...] = ()
+    if metrics_file.exists():
+        rows, _ = metrics_from_parquet(metrics_file.read_bytes())
+    return Run(path, info, tuple(read_outcomes(path).values()), rows)
+
+
+def read_predictions(run: Path, cell: Cell, /) -> Predictions:
+    """The merged predictions of a cell.
+
+    Raises:
+        RunError: if the cell has none.
+    """
+    path = predictions_path(run, cell)
+    if not path.exists():
+        raise RunError(
+            f"{path.relative_to(run)} is missing; run the same command again to remake it"
+        )
+    return predictions_from_parquet(path.read_bytes())
+
+
+def read_outcomes(run: Path, /) -> dict[Cell, Outcome]:
+    """The latest outcome of every cell, in order of first appearance."""
+    path = run / "outcomes.jsonl"
+    outcomes: dict[Cell, Outcome] = {}
+    if path.exists():
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            record = json.loads(line)
+            kind = _OUTCOMES[record.pop("outcome")]
+            cell = Cell(**record.pop("cell"))
+            if kind is Done:
+                record["notes"] = tuple(record["notes"])
+            outcomes[cell] = kind(cell=cell, **record)
+    return outcomes
+
+
+def _read_info(path: Path) -> dict[str, Json]:
+    file = path / "run.json"
+    if not file.exists():
+        raise RunError(
+            f"{path} is not a run folder: run.json is missing; expected the --out of a run"
+        )
+    info: dict[str, Json] = json.loads(file.read_bytes())
+    if info["format"] != FORMAT:
+        raise RunError(
+            f"{file}: format {info['format']}, this version reads {FORMAT}; upgrade vesalius"
+        )
+    return info
+
+
+class RunFolder:
+    """The writer of one run folder; safe to kill at any point, safe to open again."""
+
+    def __init__(self, path: Path, /) -> None:
+        self.path = make_folder(path)
+        self._journal = Journal(path / "journal")
+        for journal in sorted((path / "journal").glob("*.jsonl")):
+            truncate_torn_tail(journal)
+        if (path / "outcomes.jsonl").exists():
+            truncate_torn_tail(path / "outcomes.jsonl")
+        self._batches: dict[str, list[Predictions]] | None = None
+
+    def close(self) -> None:
+        """Release the journal."""
+        self._journal.close()
+
+    def info(self) -> dict[str, Json] | None:
+        """``run.json`` as it is, None before the first write."""
+        return _read_info(self.path) if (self.path / "run.json").exists() else None
+
+    def write_info(self, info: Mapping[str, Json], /) -> None:
+        """Replace ``run.json``."""
+        write_atomic(self.path / "run.json", _pretty({"format": FORMAT, **info}))
+
+    def acknowledged(self, fingerprint: str, /) -> list[Predictions]:
+        """Every batch that any worker has journaled for the cell of that fingerprint."""
+        if self._batches is None:
+            self._batches = self._read_journals()
+        return self._batches.get(fingerprint, [])
+
+    def acknowledge(self, fingerprint: str, batch: Predictions, /) -> None:
+        """Journal one batch; on return it is on disk."""
+        self._journal.append({"cell": fingerprint, "columns": encode_columns(batch)})
+        if self._batches is not None:
+            self._batches.setdefault(fingerprint, []).append(batch)
+
+    def outcomes(self) -> dict[Cell, Outcome]:
+        """The latest outcome of every cell."""
+        return read_outcomes(self.path)
+
+    def write_outcome(self, outcome: Outcome, /) -> None:
+        """Append one outcome; a single write, on disk on return."""
+        kind = next(name for name, record in _OUTCOMES.items() if isinstance(outcome, record))
+        line = json.dumps({"outcome": kind, **asdict(outcome)}, allow_nan=False).encode() + b"\n"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        descriptor = os.open(self.path / "outcomes.jsonl", flags, 0o600)
+        try:
+            write_all(descriptor, line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_folder(self.path)
+
+    def write_predictions(self, cell: Cell, predictions: Predictions, /) -> None:
+        """Replace the merged predictions of a cell."""
+        write_atomic(predictions_path(self.path, cell), predictions_to_parquet(predictions))
+
+    def predictions_hash(self, cell: Cell, /) -> str | None:
+        """SHA-256 of the merged predictions, None when there are none."""
+        path = predictions_path(self.path, cell)
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+    def metrics(self) -> tuple[tuple[MetricRow, ...], dict[str, str]]:
+        """The metric rows and the hashes they were computed from."""
+        path = self.path / "metrics.parquet"
+        return metrics_from_parquet(path.read_bytes()) if path.exists() else ((), {})
+
+    def write_metrics(self, rows: Sequence[MetricRow], /, *, sources: Mapping[str, str]) -> None:
+        """Replace ``metrics.parquet`` and ``metrics.csv``."""
+        write_atomic(self.path / "metrics.csv", metrics_csv(rows))
+        write_atomic(self.path / "metrics.parquet", metrics_to_parquet(rows, sources=sources))
+
+    def _read_journals(self) -> dict[str, list[Predictions]]:
+        batches: dict[str, list[Predictions]] = {}
+        for path in sorted((self.path / "journal").glob("*.jsonl")):
+            for record in read_journal(path):
+                batches.setdefault(record["cell"], []).append(decode_columns(record["columns"]))
+        return batches
+
+
+def metrics_csv(rows: Iterable[MetricRow], /) -> bytes:
+    """The metrics table as CSV; undefined values are empty, text cannot start a formula."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(METRIC_COLUMNS)
+    for row in rows:
+        record = metric_record(row)
+        writer.writerow([_csv_cell(record[name]) for name in METRIC_COLUMNS])
+    return stream.getvalue().encode()
+
+
+def _csv_cell(value: Json) -> str:
+    if isinstance(value, float):
+        return "" if value != value else repr(value)  # noqa: PLR0124 - the NaN test without numpy
+    text = str(value)
+    is_text = isinstance(value, str)
+    return f"'{text}" if is_text and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _pretty(value: Mapping[str, Json]) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
