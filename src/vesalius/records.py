@@ -290,6 +290,7 @@ class Done:
 
     cell: Cell
     fingerprint: str
+    task_card: str
     n_expected: int
     n_missing: int = 0
     duration_s: float = 0.0

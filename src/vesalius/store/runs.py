@@ -139,7 +139,7 @@ class RunFolder:
 
     def write_info(self, info: Mapping[str, Json], /) -> None:
         """Replace ``run.json``."""
-        write_atomic(self.path / "run.json", _pretty({"format": FORMAT, **info}))
+        write_atomic(self.path / "run.json", _pretty(info))
 
     def acknowledged(self, fingerprint: str, /) -> list[Predictions]:
         """Every batch that any worker has journaled for the cell of that fingerprint."""

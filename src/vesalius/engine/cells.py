@@ -1,0 +1,133 @@
+"""The grid: which cells there are, and the evaluation of one of them."""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vesalius.capabilities import ModelView
+from vesalius.errors import RunError
+from vesalius.records import (
+    Cell,
+    Done,
+    Failed,
+    ModelCard,
+    NotApplicable,
+    Outcome,
+    digest_json,
+)
+from vesalius.store.runs import RunFolder
+from vesalius.store.tables import merge_predictions
+from vesalius.tasks import Task, TaskData
+from vesalius.tasks.controls import MODEL_FREE, control_view, per_model_controls
+
+CONTROL_PREFIX = "control:"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One cell with all that its result depends on.
+
+    Attributes:
+        control: name of the control that is applied, empty for the model itself.
+        model: card of the model, None for controls that need none.
+    """
+
+    cell: Cell
+    task: Task
+    data: TaskData
+    model: ModelCard | None
+    control: str
+    fingerprint: str
+
+
+def plan(
+    models: Sequence[ModelCard],
+    data: TaskData,
+    tasks: Sequence[Task],
+    /,
+    *,
+    data_fingerprint: str,
+    controls: bool,
+) -> tuple[Job, ...]:
+    """Every cell of the grid on one dataset, controls beside the models they control."""
+
+    def job(task: Task, model: ModelCard | None, control: str) -> Job:
+        return _job(task, data, model=model, control=control, data_fingerprint=data_fingerprint)
+
+    jobs = []
+    for task in tasks:
+        if controls:
+            jobs += [job(task, None, name) for name in task.controls if name in MODEL_FREE]
+        for model in models:
+            jobs.append(job(task, model, ""))
+            if controls:
+                jobs += [job(task, model, name) for name in per_model_controls(task)]
+    return tuple(jobs)
+
+
+def _job(
+    task: Task, data: TaskData, *, model: ModelCard | None, control: str, data_fingerprint: str
+) -> Job:
+    identity = {
+        "model": None if model is None else model.fingerprint,
+        "control": control,
+        "data": data_fingerprint,
+        "rows": [sample.id for sample in data.samples],
+        "task": task.card.digest,
+        "seed": data.seed,
+    }
+    name = _name(model, control)
+    cell = Cell(name, data.card.name, task.card.task, task.card.protocol)
+    return Job(cell, task, data, model, control, digest_json(identity))
+
+
+def _name(model: ModelCard | None, control: str) -> str:
+    if model is None:
+        return f"{CONTROL_PREFIX}{control}"
+    return f"{CONTROL_PREFIX}{control}({model.name})" if control else model.name
+
+
+def run_cell(job: Job, folder: RunFolder, /, *, view: Callable[[], ModelView]) -> Outcome:
+    """Evaluate one cell into the run folder; whatever happens, an outcome comes back.
+
+    Args:
+        job: the cell.
+        folder: where batches are acknowledged and the merged predictions go.
+        view: gives the model on its dataset; called only if the cell needs a model.
+    """
+    started = time.monotonic()
+    try:
+        return _evaluate(job, folder, view=view, started=started)
+    except Exception as error:  # noqa: BLE001 - the cell boundary: one bad cell never ends a run
+        trace = traceback.format_exc(limit=-8)
+        return Failed(job.cell, job.fingerprint, f"{type(error).__name__}: {error}", trace)
+
+
+def _evaluate(
+    job: Job,
+    folder: RunFolder,
+    *,
+    view: Callable[[], ModelView],
+    started: float,
+) -> Outcome:
+    model = _controlled(job, view())
+    reason = job.task.unsuitable(model, job.data)
+    if reason is not None:
+        return NotApplicable(job.cell, job.fingerprint, reason)
+    expected = job.task.expected(job.data)
+    done = frozenset(key for b in folder.acknowledged(job.fingerprint) for key in b["key"].tolist())
+    for batch in job.task.predict(model, job.data, done):
+        folder.acknowledge(job.fingerprint, batch)
+    merged, n_missing = merge_predictions(folder.acknowledged(job.fingerprint), expected=expected)
+    if merged is None or n_missing:
+        raise RunError(f"{n_missing} of {len(expected)} expected rows have no prediction")
+    folder.write_predictions(job.cell, merged)
+    return Done(
+        cell=job.cell,
+        fingerprint=job.fingerprint,
+        task_card=job.task.card.digest,
+        n_expected=len(expected),
+        n_missing=n_unanswered(merged),
+        duration_s=round(time.monotonic() - started, 3),
+    )

@@ -1,0 +1,230 @@
+"""Encode once: a model's features of a dataset, taken from the cache where they are known."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+
+from vesalius.capabilities import ImageEncoder, ModelView, TextEncoder
+from vesalius.data.manifest import Dataset
+from vesalius.data.slices import slices
+from vesalius.errors import DataError, ModelError
+from vesalius.records import Image, ModelCard, Sample, digest_json
+from vesalius.store.features import FeatureStore
+
+DEFAULT_BATCH = 32
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Where long work says how far it is."""
+
+    def start(self, label: str, total: int, /) -> None:
+        """Begin a stretch of `total` steps."""
+        ...
+
+    def advance(self, n: int, /) -> None:
+        """`n` more steps are done."""
+        ...
+
+
+class NoProgress:
+    """Says nothing."""
+
+    def start(self, label: str, total: int, /) -> None:
+        """Do nothing."""
+
+    def advance(self, n: int, /) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlicePolicy:
+    """How a 2D encoder sees a volume: `n` evenly spaced slices along `axis`, mean-pooled."""
+
+    n: int = 16
+    axis: Literal["axial", "coronal", "sagittal"] = "axial"
+    pool: Literal["mean"] = "mean"
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """A dataset whose image bytes have been hashed.
+
+    Attributes:
+        digests: sample id → content hash of its image; absent when the file cannot be read.
+        unreadable: sample id → reason.
+        fingerprint: identity of tables, card and image bytes together.
+    """
+
+    dataset: Dataset
+    digests: Mapping[str, str]
+    unreadable: Mapping[str, str]
+    fingerprint: str
+
+
+def hash_dataset(dataset: Dataset, /, *, progress: Progress) -> DataSource:
+    """Hash every image of a dataset; files that cannot be read are named, not raised."""
+    progress.start(f"hashing {dataset.card.name}", len(dataset))
+    digests: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
+    for sample in dataset:
+        try:
+            digests[sample.id] = dataset.digest(sample)
+        except DataError as error:
+            unreadable[sample.id] = error.reason
+        progress.advance(1)
+    identity = {"card": dataset.card.digest, "images": digests, "unreadable": unreadable}
+    return DataSource(dataset, digests, unreadable, digest_json(identity))
+
+
+@dataclass(slots=True)
+class FeatureReader:
+    """One model on one dataset. Unreadable samples give NaN rows and a line in `problems`."""
+
+    model: object
+    card: ModelCard
+    source: DataSource
+    store: FeatureStore
+    batch_size: int | None = None
+    policy: SlicePolicy = field(default_factory=SlicePolicy)
+    progress: Progress = field(default_factory=NoProgress)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def view(self) -> ModelView:
+        """The model as tasks see it."""
+        return ModelView(
+            name=self.card.name,
+            model=self.model,
+            image_features=self.image_features,
+            text_features=self.text_features,
+            read=self.source.dataset.read,
+        )
+
+    def image_features(self, samples: Sequence[Sample], /) -> np.ndarray:
+        """Unit rows, float32 (n, dim); a sample without a feature is a row of NaN."""
+        namespace = self._namespace("image")
+        keys = {s.id: self.source.digests[s.id] for s in samples if s.id in self.source.digests}
+        self.problems.update(
+            {s.id: self.source.unreadable[s.id] for s in samples if s.id not in keys}
+        )
+        rows = self.store.get(namespace, list(keys.values()))
+        missing = [s for s in samples if s.id in keys and keys[s.id] not in rows]
+        if missing:
+            self.progress.start(f"{self.card.name}: encoding images", len(missing))
+        for batch in _batches(missing, self.batch_size or DEFAULT_BATCH):
+            encoded = {keys[s.id]: row for s, row in self._encode(batch)}
+            if encoded:
+                self.store.put(namespace, list(encoded), np.stack(list(encoded.values())))
+            rows.update(encoded)
+            self.progress.advance(len(batch))
+        return self._complete([rows.get(keys.get(s.id, "")) for s in samples])
+
+    def text_features(self, texts: Sequence[str], /) -> np.ndarray:
+        """Unit rows, float32 (n, dim).
+
+        Raises:
+            ModelError: if the model has no text encoder.
+        """
+        if not isinstance(self.model, TextEncoder):
+            raise ModelError(f"{self.card.name} has no text encoder")
+        namespace = self._namespace("text")
+        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        rows = self.store.get(namespace, keys)
+        missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in rows}
+        for batch in _batches(list(missing.items()), self.batch_size or DEFAULT_BATCH):
+            encoded = halving(self.model.encode_texts, [text for _, text in batch])
+            self.store.put(namespace, [key for key, _ in batch], encoded)
+            rows.update({key: row for (key, _), row in zip(batch, encoded, strict=True)})
+        return np.stack([rows[key] for key in keys])
+
+    def _namespace(self, capability: str) -> str:
+        identity: dict[str, object] = {"model": self.card.fingerprint, "capability": capability}
+        if capability == "image":
+            card = self.source.dataset.card
+            window = None if card.window_hu is None else list(card.window_hu.range)
+            identity |= {"slices": asdict(self.policy), "window": window, "modality": card.modality}
+        return digest_json(identity)
+
+    def _encode(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, np.ndarray]]:
+        """Features of one batch; what cannot be read or encoded is noted and left out."""
+        assert isinstance(self.model, ImageEncoder)
+        readable: list[tuple[Sample, list[Image]]] = []
+        for sample in samples:
+            try:
+                readable.append((sample, self._pictures(sample)))
+            except DataError as error:
+                self.problems[sample.id] = error.reason
+        pictures = [picture for _, shown in readable for picture in shown]
+        rows = halving(self.model.encode_images, pictures) if pictures else np.empty((0, 0))
+        start = 0
+        for sample, shown in readable:
+            pooled = rows[start : start + len(shown)].mean(axis=0)
+            start += len(shown)
+            length = float(np.linalg.norm(pooled))
+            if np.isfinite(length) and length > 0:
+                yield sample, (pooled / length).astype(np.float32)
+            else:
+                self.problems[sample.id] = "no_finite_feature"
+
+    def _pictures(self, sample: Sample) -> list[Image]:
+        image = self.source.dataset.read(sample)
+        if not image.is_volume:
+            return [image]
+        window = self.source.dataset.card.window_hu
+        return slices(image, n=self.policy.n, window=window, axis=self.policy.axis)
+
+    def _complete(self, found: list[np.ndarray | None]) -> np.ndarray:
+        dims = {row.shape for row in found if row is not None}
+        if not dims:
+            name = self.source.dataset.card.name
+            raise ModelError(
+                f"{self.card.name} has no feature for any of {len(found)} images of {name}; "
+                f"see `vesalius check` for the files at fault: {sorted(set(self.problems.values()))}"
+            )
+        blank = np.full(dims.pop(), np.nan, dtype=np.float32)
+        return np.stack([blank if row is None else row for row in found])
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def halving(encode: Callable[[list[T]], np.ndarray], items: Sequence[T], /) -> np.ndarray:
+    """Encode all items, in halves where memory runs out.
+
+    Finished halves are kept. An item that does not fit alone is a row of NaN.
+
+    Raises:
+        MemoryError: if not even one of the items fits.
+    """
+    try:
+        return encode(list(items))
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        if len(items) == 1:
+            raise MemoryError(str(error)) from error
+    middle = len(items) // 2
+    parts = [_half(encode, half) for half in (items[:middle], items[middle:])]
+    dims = [part.shape[1] for part in parts if part is not None]
+    if not dims:
+        raise MemoryError(f"none of {len(items)} items fits into memory alone")
+    counts = (middle, len(items) - middle)
+    blank = [np.full((n, dims[0]), np.nan, dtype=np.float32) for n in counts]
+    return np.concatenate([b if p is None else p for p, b in zip(parts, blank, strict=True)])
+
+
+def _half(encode: Callable[[list[T]], np.ndarray], items: Sequence[T]) -> np.ndarray | None:
+    try:
+        return halving(encode, items)
+    except MemoryError:
+        return None
+
+
+def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    # torch.OutOfMemoryError is a RuntimeError; some drivers raise a plain one with these words
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()

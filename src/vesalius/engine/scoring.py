@@ -1,0 +1,188 @@
+"""From stored predictions to metric rows: needs no model and no image."""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from vesalius.engine.features import Progress
+from vesalius.records import (
+    Cell,
+    DatasetCard,
+    Done,
+    Estimate,
+    Json,
+    MetricRow,
+    Predictions,
+    TaskCard,
+    Window,
+    digest_json,
+)
+from vesalius.stats import Resampling, bootstrap_many
+from vesalius.store.runs import RunFolder, read_predictions
+from vesalius.tasks import Scored, Task, task_from_card
+
+MIN_SUBGROUP_PATIENTS = 20
+SUBGROUP_PREFIX = "subgroup:"
+SCORING_VERSION = 1
+
+
+def score_run(folder: RunFolder, /, *, progress: Progress, fresh: bool = False) -> None:
+    """Bring the metrics up to date; a cell whose predictions are unchanged keeps its rows.
+
+    Args:
+        folder: the run.
+        progress: told of every cell.
+        fresh: recompute all rows, whatever is there.
+    """
+    info = folder.info() or {}
+    done = [o for o in folder.outcomes().values() if isinstance(o, Done)]
+    kept_rows, kept_sources = ((), {}) if fresh else folder.metrics()
+    progress.start("scoring", len(done))
+    rows: list[MetricRow] = []
+    sources: dict[str, str] = {}
+    for outcome in done:
+        key = json.dumps(dataclasses.astuple(outcome.cell))
+        sources[key] = _source(folder, outcome, info)
+        if kept_sources.get(key) == sources[key]:
+            rows += [row for row in kept_rows if row.cell == outcome.cell]
+        else:
+            rows += _score_done(folder, outcome, info)
+        progress.advance(1)
+    if fresh or sources != kept_sources:
+        folder.write_metrics(rows, sources=sources)
+
+
+def _source(folder: RunFolder, outcome: Done, info: Mapping[str, Json]) -> str:
+    """Identity of all that a cell's metric rows depend on."""
+    dataset = info["datasets"][outcome.cell.dataset]
+    return digest_json(
+        [
+            SCORING_VERSION,
+            folder.predictions_hash(outcome.cell),
+            outcome.task_card,
+            dataset["digest"],
+            dataclasses.asdict(_resampling(info)),
+            info["versions"]["vesalius"],
+        ]
+    )
+
+
+def _score_done(
+    folder: RunFolder, outcome: Done, info: Mapping[str, Json]
+) -> tuple[MetricRow, ...]:
+    return score_cell(
+        outcome.cell,
+        task_from_card(TaskCard(**info["task_cards"][outcome.task_card])),
+        read_predictions(folder.path, outcome.cell),
+        _dataset_card(info["datasets"][outcome.cell.dataset]),
+        resampling=_resampling(info),
+    )
+
+
+def _resampling(info: Mapping[str, Json]) -> Resampling:
+    spec = info["spec"]
+    return Resampling(seed=spec["seed"], n_resamples=spec["n_resamples"], level=spec["level"])
+
+
+def _dataset_card(record: Mapping[str, Json]) -> DatasetCard:
+    """The card as it was when the run was made."""
+    names = {field.name for field in dataclasses.fields(DatasetCard)}
+    card = {name: value for name, value in record.items() if name in names}
+    for name in ("templates", "subgroups"):
+        card[name] = tuple(card[name])
+    for name in ("classes", "structure_prompts"):
+        card[name] = {key: tuple(texts) for key, texts in card[name].items()}
+    if card["window_hu"] is not None:
+        card["window_hu"] = Window(**card["window_hu"])
+    return DatasetCard(**card)
+
+
+def score_cell(
+    cell: Cell,
+    task: Task,
+    predictions: Predictions,
+    card: DatasetCard,
+    /,
+    *,
+    resampling: Resampling,
+) -> tuple[MetricRow, ...]:
+    """Every metric of one cell, over all rows and, for models, per declared subgroup.
+
+    The same patients are drawn in each resample for every metric, model and control, so that
+    differences between cells of one dataset are paired.
+    """
+    scored = task.score(predictions, card)
+    digest = task.card.digest
+    patients = predictions["patient"]
+    everyone = np.arange(predictions.n_rows)
+    rows = [
+        MetricRow(cell, estimate, digest, class_name=one.class_name)
+        for one, estimate in _estimates(scored, patients, everyone, resampling)
+    ]
+    if not cell.model.startswith("control:"):
+        overall = [one for one in scored if not one.class_name]
+        for label, members in _subgroups(predictions):
+            rows += [
+                MetricRow(cell, estimate, digest, subgroup=label)
+                for _, estimate in _subgroup_estimates(overall, patients, members, resampling)
+            ]
+    return tuple(rows)
+
+
+def _estimates(
+    scored: Sequence[Scored], patients: np.ndarray, members: np.ndarray, resampling: Resampling
+) -> Iterator[tuple[Scored, Estimate]]:
+    """Bootstrap together what is computed on the same rows, then give back the original order."""
+    together: dict[bytes, list[int]] = {}
+    picked = [members if s.rows is None else np.intersect1d(s.rows, members) for s in scored]
+    for index, rows in enumerate(picked):
+        together.setdefault(rows.tobytes(), []).append(index)
+    found: dict[int, Estimate] = {}
+    for indices in together.values():
+        rows = picked[indices[0]]
+        if not len(rows):
+            found |= {i: _undefined(scored[i], "no rows", resampling) for i in indices}
+            continue
+        statistics = {str(i): scored[i].statistic for i in indices}
+        estimates = bootstrap_many(statistics, groups=patients, rows=rows, resampling=resampling)
+        found |= {i: estimates[str(i)] for i in indices}
+    for index, one in enumerate(scored):
+        estimate = dataclasses.replace(
+            found[index], metric=one.metric, higher_is_better=one.higher_is_better
+        )
+        yield one, estimate
+
+
+def _subgroup_estimates(
+    scored: Sequence[Scored], patients: np.ndarray, members: np.ndarray, resampling: Resampling
+) -> Iterator[tuple[Scored, Estimate]]:
+    n_patients = len(np.unique(patients[members]))
+    if n_patients >= MIN_SUBGROUP_PATIENTS:
+        yield from _estimates(scored, patients, members, resampling)
+        return
+    reason = f"{n_patients} patients, fewer than {MIN_SUBGROUP_PATIENTS}"
+    for one in scored:
+        undefined = _undefined(one, reason, resampling)
+        yield one, dataclasses.replace(undefined, n=len(members), n_patients=n_patients)
+
+
+def _undefined(one: Scored, reason: str, resampling: Resampling) -> Estimate:
+    return Estimate(
+        metric=one.metric,
+        value=float("nan"),
+        level=resampling.level,
+        higher_is_better=one.higher_is_better,
+        seed=resampling.seed,
+        reason=reason,
+    )
+
+
+def _subgroups(predictions: Predictions) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and row indices of every value of every declared subgroup column."""
+    for name, column in predictions.columns.items():
+        if name.startswith(SUBGROUP_PREFIX):
+            for value in np.unique(column):
+                label = f"{name.removeprefix(SUBGROUP_PREFIX)}={value}"
+                yield label, np.flatnonzero(column == value)
