@@ -4,17 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 
-from vesalius.capabilities import ModelView
 from vesalius.data.manifest import Dataset
 from vesalius.engine.cells import Job, plan, run_cell
 from vesalius.engine.features import (
     DataSource,
     FeatureReader,
-    NoProgress,
-    Progress,
     hash_dataset,
 )
 from vesalius.engine.info import dataset_info, model_info, run_info
+from vesalius.engine.progress import Progress, no_progress
 from vesalius.engine.scoring import score_run
 from vesalius.engine.thumbnails import write_thumbnails
 from vesalius.errors import UsageError
@@ -40,6 +38,15 @@ class ModelSource:
     load: Callable[[], object]
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What is evaluated: every model on every dataset at every task protocol."""
+
+    models: Sequence[ModelSource]
+    datasets: Sequence[Dataset]
+    tasks: Sequence[Task]
+
+
 @dataclass(slots=True)
 class _Session:
     """What one call of `run` works with."""
@@ -54,22 +61,18 @@ class _Session:
 
 
 def run(
-    models: Sequence[ModelSource],
-    datasets: Sequence[Dataset],
-    tasks: Sequence[Task],
+    grid: Grid,
     spec: RunSpec,
-    out: Path,
     /,
     *,
+    out: Path,
     cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Run:
     """Evaluate the grid into `out`, doing only what is not there yet.
 
     Args:
-        models: what to evaluate; names must differ.
-        datasets: on what; names must differ.
-        tasks: task protocols, each tried with every model.
+        grid: models, datasets and tasks; names must differ.
         spec: settings, recorded in the run.
         out: run folder, new or to be continued.
         cache: folder of the feature cache; None keeps features in memory only.
@@ -78,10 +81,27 @@ def run(
     Raises:
         UsageError: if two models or two datasets have the same name.
     """
-    _require_distinct("model", [source.card.name for source in models])
-    _require_distinct("dataset", [dataset.card.name for dataset in datasets])
-    progress = progress or NoProgress()
-    sources = {d.card.name: hash_dataset(d, progress=progress) for d in datasets}
+    _require_distinct("model", [source.card.name for source in grid.models])
+    _require_distinct("dataset", [dataset.card.name for dataset in grid.datasets])
+    session = _session(grid, spec, out=out, cache=cache, progress=progress)
+    try:
+        _write_info(session, grid)
+        pending = _pending(_jobs(session, grid), session.folder)
+        if pending:
+            _run_pending(session, pending, {s.card.name: s for s in grid.models})
+            for name, source in session.sources.items():
+                write_thumbnails(out, source.dataset, session.data[name].samples)
+            _write_info(session, grid)
+        score_run(session.folder, progress=session.progress)
+    finally:
+        session.folder.close()
+    return read_run(out)
+
+
+def _session(
+    grid: Grid, spec: RunSpec, *, out: Path, cache: Path | None, progress: Progress
+) -> _Session:
+    sources = {d.card.name: hash_dataset(d, progress=progress) for d in grid.datasets}
     data = {
         d.card.name: TaskData(
             card=d.card,
@@ -90,43 +110,34 @@ def run(
             questions=d.questions,
             phrases=d.phrases,
         )
-        for d in datasets
+        for d in grid.datasets
     }
-    folder = RunFolder(out)
-    session = _Session(folder, spec, FeatureStore(cache), progress, sources, data)
-    try:
-        jobs = [
-            job
-            for name, rows in data.items()
-            for job in plan(
-                [source.card for source in models],
-                rows,
-                tasks,
-                data_fingerprint=sources[name].fingerprint,
-                controls=spec.controls,
-            )
-        ]
-        _write_info(session, models, tasks)
-        pending = _pending(jobs, folder)
-        if pending:
-            _run_pending(session, pending, {source.card.name: source for source in models})
-            for name, source in sources.items():
-                write_thumbnails(out, source.dataset, data[name].samples)
-            _write_info(session, models, tasks)
-        score_run(folder, progress=progress)
-    finally:
-        folder.close()
-    return read_run(out)
+    return _Session(RunFolder(out), spec, FeatureStore(cache), progress, sources, data)
 
 
-def score(out: Path, /, *, progress: Progress | None = None) -> Run:
+def _jobs(session: _Session, grid: Grid) -> list[Job]:
+    cards = [source.card for source in grid.models]
+    return [
+        job
+        for name, data in session.data.items()
+        for job in plan(
+            cards,
+            data,
+            grid.tasks,
+            data_fingerprint=session.sources[name].fingerprint,
+            controls=session.spec.controls,
+        )
+    ]
+
+
+def score(out: Path, /, *, progress: Progress = no_progress) -> Run:
     """Recompute every metric of a run from its stored predictions.
 
     Raises:
         RunError: if `out` is not a run folder.
     """
     read_run(out)
-    score_run(RunFolder(out), progress=progress or NoProgress(), fresh=True)
+    score_run(RunFolder(out), progress=progress, fresh=True)
     return read_run(out)
 
 
@@ -177,12 +188,12 @@ def _run_pending(
         if name:
             session.model_infos[name] = model_info(models[name].card, model)
         readers = _readers(session, model, models[name].card if name else None)
-        session.progress.start(f"{name or 'controls'}: cells", len(jobs))
+        advance = session.progress(f"{name or 'controls'}: cells", len(jobs))
         for job in jobs:
             reader = readers[job.cell.dataset]
             outcome = run_cell(job, session.folder, view=reader.view)
             session.folder.write_outcome(outcome)
-            session.progress.advance(1)
+            advance(1)
 
 
 def _readers(
@@ -201,12 +212,12 @@ def _readers(
     }
 
 
-def _write_info(session: _Session, models: Sequence[ModelSource], tasks: Sequence[Task]) -> None:
+def _write_info(session: _Session, grid: Grid) -> None:
     """Write ``run.json`` if it would change; a repeated run leaves the file untouched."""
     before = session.folder.info() or {}
     kept: dict[str, Json] = before.get("models", {})
-    infos = {s.card.name: session.model_infos.get(s.card.name) for s in models}
-    for source in models:
+    infos = {s.card.name: session.model_infos.get(s.card.name) for s in grid.models}
+    for source in grid.models:
         name = source.card.name
         fresh = model_info(source.card, None)
         same = kept.get(name, {}).get("fingerprint") == fresh["fingerprint"]
@@ -220,7 +231,8 @@ def _write_info(session: _Session, models: Sequence[ModelSource], tasks: Sequenc
         session.spec,
         models=kept | infos,
         datasets=before.get("datasets", {}) | datasets,
-        task_cards=before.get("task_cards", {}) | {t.card.digest: asdict(t.card) for t in tasks},
+        task_cards=before.get("task_cards", {})
+        | {t.card.digest: asdict(t.card) for t in grid.tasks},
         timings={"/".join(astuple(o.cell)): o.duration_s for o in done},
     )
     if info != before:

@@ -3,41 +3,20 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from vesalius.capabilities import ImageEncoder, ModelView, TextEncoder
 from vesalius.data.manifest import Dataset
 from vesalius.data.slices import slices
+from vesalius.engine.progress import Progress, no_progress
 from vesalius.errors import DataError, ModelError
 from vesalius.records import Image, ModelCard, Sample, digest_json
 from vesalius.store.features import FeatureStore
 
 DEFAULT_BATCH = 32
 T = TypeVar("T")
-
-
-class Progress(Protocol):
-    """Where long work says how far it is."""
-
-    def start(self, label: str, total: int, /) -> None:
-        """Begin a stretch of `total` steps."""
-        ...
-
-    def advance(self, n: int, /) -> None:
-        """`n` more steps are done."""
-        ...
-
-
-class NoProgress:
-    """Says nothing."""
-
-    def start(self, label: str, total: int, /) -> None:
-        """Do nothing."""
-
-    def advance(self, n: int, /) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +46,7 @@ class DataSource:
 
 def hash_dataset(dataset: Dataset, /, *, progress: Progress) -> DataSource:
     """Hash every image of a dataset; files that cannot be read are named, not raised."""
-    progress.start(f"hashing {dataset.card.name}", len(dataset))
+    advance = progress(f"hashing {dataset.card.name}", len(dataset))
     digests: dict[str, str] = {}
     unreadable: dict[str, str] = {}
     for sample in dataset:
@@ -75,7 +54,7 @@ def hash_dataset(dataset: Dataset, /, *, progress: Progress) -> DataSource:
             digests[sample.id] = dataset.digest(sample)
         except DataError as error:
             unreadable[sample.id] = error.reason
-        progress.advance(1)
+        advance(1)
     identity = {"card": dataset.card.digest, "images": digests, "unreadable": unreadable}
     return DataSource(dataset, digests, unreadable, digest_json(identity))
 
@@ -90,7 +69,7 @@ class FeatureReader:
     store: FeatureStore
     batch_size: int | None = None
     policy: SlicePolicy = field(default_factory=SlicePolicy)
-    progress: Progress = field(default_factory=NoProgress)
+    progress: Progress = no_progress
     problems: dict[str, str] = field(default_factory=dict)
 
     def view(self) -> ModelView:
@@ -112,14 +91,14 @@ class FeatureReader:
         )
         rows = self.store.get(namespace, list(keys.values()))
         missing = [s for s in samples if s.id in keys and keys[s.id] not in rows]
-        if missing:
-            self.progress.start(f"{self.card.name}: encoding images", len(missing))
+        label = f"{self.card.name}: encoding images"
+        advance = (self.progress if missing else no_progress)(label, len(missing))
         for batch in _batches(missing, self.batch_size or DEFAULT_BATCH):
             encoded = {keys[s.id]: row for s, row in self._encode(batch)}
             if encoded:
                 self.store.put(namespace, list(encoded), np.stack(list(encoded.values())))
             rows.update(encoded)
-            self.progress.advance(len(batch))
+            advance(len(batch))
         return self._complete([rows.get(keys.get(s.id, "")) for s in samples])
 
     def text_features(self, texts: Sequence[str], /) -> np.ndarray:
@@ -182,7 +161,7 @@ class FeatureReader:
             name = self.source.dataset.card.name
             raise ModelError(
                 f"{self.card.name} has no feature for any of {len(found)} images of {name}; "
-                f"see `vesalius check` for the files at fault: {sorted(set(self.problems.values()))}"
+                f"reasons: {sorted(set(self.problems.values()))}; `vesalius check` names each file"
             )
         blank = np.full(dims.pop(), np.nan, dtype=np.float32)
         return np.stack([blank if row is None else row for row in found])

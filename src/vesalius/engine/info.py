@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import vesalius
 from vesalius.capabilities import CAPABILITIES
 from vesalius.engine.features import DataSource
 from vesalius.records import SPLITS, Json, ModelCard, RunSpec, Sample
@@ -22,7 +21,10 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Versions of Python, Vesalius and every package that can change a number."""
-    found = {"python": platform.python_version(), "vesalius": vesalius.__version__}
+    found = {
+        "python": platform.python_version(),
+        "vesalius": importlib.metadata.version("vesalius"),
+    }
     return found | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from vesalius.engine.features import Progress
+from vesalius.engine.progress import Progress
 from vesalius.records import (
     Cell,
     DatasetCard,
@@ -39,7 +39,7 @@ def score_run(folder: RunFolder, /, *, progress: Progress, fresh: bool = False) 
     info = folder.info() or {}
     done = [o for o in folder.outcomes().values() if isinstance(o, Done)]
     kept_rows, kept_sources = ((), {}) if fresh else folder.metrics()
-    progress.start("scoring", len(done))
+    advance = progress("scoring cells", len(done))
     rows: list[MetricRow] = []
     sources: dict[str, str] = {}
     for outcome in done:
@@ -49,7 +49,7 @@ def score_run(folder: RunFolder, /, *, progress: Progress, fresh: bool = False) 
             rows += [row for row in kept_rows if row.cell == outcome.cell]
         else:
             rows += _score_done(folder, outcome, info)
-        progress.advance(1)
+        advance(1)
     if fresh or sources != kept_sources:
         folder.write_metrics(rows, sources=sources)
 

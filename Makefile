@@ -1,0 +1,70 @@
+# Everything a user, a developer or CI runs. Needs Python 3.11 or newer, make and a package index;
+# once .venv is complete, nothing here opens the network.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+WORKERS ?= 2
+
+# .venv is reused until the text of these two files changes
+DEPENDENCIES := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+CORE := $(VENV)/core-$(DEPENDENCIES)
+DEV := $(VENV)/dev-$(DEPENDENCIES)
+
+.PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser format
+
+demo: $(CORE)          ## the embedded default: miniature checkpoints × synthetic cohort, offline
+	$(PY) -m vesalius demo --out demo-run
+
+setup: $(CORE)         ## only the environment
+
+test: $(DEV)           ## the whole test suite with coverage
+	$(PY) -m pytest -n $(WORKERS) --cov --cov-report=term
+
+realdata: $(DEV)       ## tests on real images, which must lie in ../shared/data
+	$(PY) -m pytest -n $(WORKERS) -m realdata
+
+browser: $(DEV)        ## tests of the report in headless Chromium
+	$(PY) -m pytest -m browser
+
+lint: $(DEV)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(DEV)
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+types: $(DEV)
+	$(PY) -m mypy
+
+imports: $(DEV)        ## one direction of imports, no cycle
+	$(PY) -c "from importlinter.cli import lint_imports_command as run; run()"
+
+docs: $(DEV)           ## execute every code block of README and docs, and every doctest
+	$(PY) -m pytest -q tests/docs
+	$(PY) -m pytest -q --doctest-modules src/vesalius
+
+bench: $(DEV)          ## speed side by side with what one would pick instead
+	for script in benchmarks/bench_*.py; do $(PY) $$script || exit 1; done
+
+notebook: $(DEV)       ## execute models.ipynb from a clean kernel, in place
+	$(PY) scripts/execute_notebook.py models.ipynb
+
+minis: $(DEV)          ## train the miniature checkpoints anew
+	$(PY) scripts/train_minis.py
+
+clean:
+	rm -rf $(VENV) demo-run build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+
+$(CORE): | $(VENV)/bin/python
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(DEV): $(CORE)
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Vesalius needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
