@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, int], Advance]
-"""Begin a stretch of work: a label and its number of steps; the result is told of finished steps."""
+"""Begin a stretch of work, by label and number of steps; the result is told of finished steps."""
 
 
 def no_progress(label: str, total: int, /) -> Advance:  # noqa: ARG001 - the shape of a Progress
