@@ -1,0 +1,81 @@
+"""Adapter options: declared as data, so that they can be checked without loading a model."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from vesalius.errors import InputError
+from vesalius.records import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting with a closed list of values; the first one is the default."""
+
+    name: str
+    values: tuple[Json, ...]
+    meaning: str = ""
+
+    @property
+    def default(self) -> Json:
+        """Value when the user says nothing."""
+        return self.values[0]
+
+
+FIT = Option(
+    "fit",
+    ("crop", "pad"),
+    "crop: the checkpoint's own preprocessing; pad: first pad to a square with the mean colour",
+)
+POOLING = Option(
+    "pooling",
+    ("native", "eos"),
+    "native: windows of a long text as the model was trained; eos: every window ends with the "
+    "end token, whose state is what CLIP reads",
+)
+
+CLIP = (FIT,)
+CLIPMD = (FIT, POOLING)
+GENERIC = (FIT,)
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """`` (did you mean …?)`` when `known` has a word close to `word`, else empty."""
+    close = get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def complete(
+    given: Mapping[str, Json], /, *, declared: tuple[Option, ...], adapter: str
+) -> dict[str, Json]:
+    """All declared options with the given values and defaults for the rest, in declared order.
+
+    Raises:
+        InputError: if an option is unknown or its value is not one of those declared.
+    """
+    known = {option.name: option for option in declared}
+    for name in given:
+        if name not in known:
+            raise InputError(
+                f"{adapter}: unknown option {name!r}{suggestion(name, known)}; "
+                f"it has {', '.join(known) or 'none'}"
+            )
+    return {
+        name: _checked(given[name], option, adapter) if name in given else option.default
+        for name, option in known.items()
+    }
+
+
+def _checked(value: Json, option: Option, adapter: str) -> Json:
+    # 1 == True in Python, but they are not the same in a record.
+    if not any(value == known and type(value) is type(known) for known in option.values):
+        hint = (
+            suggestion(value, [v for v in option.values if isinstance(v, str)])
+            if isinstance(value, str)
+            else ""
+        )
+        raise InputError(
+            f"{adapter}: option {option.name} must be one of "
+            f"{', '.join(map(repr, option.values))}, got {value!r}{hint}"
+        )
+    return value
