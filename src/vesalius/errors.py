@@ -13,6 +13,9 @@
 A message says what was expected, what came, and what to do next.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class VesaliusError(Exception):
     """Base of all errors that a user can act on."""
@@ -51,3 +54,13 @@ class RunError(VesaliusError):
 
 class UsageError(VesaliusError):
     """A command line or specification cannot be carried out."""
+
+
+def did_you_mean(word: str, known: Iterable[str], /) -> str:
+    """`` (did you mean 'x'?)`` when a known word is close to `word`, else empty.
+
+    >>> did_you_mean("retreival", ["retrieval", "vqa"])
+    " (did you mean 'retrieval'?)"
+    """
+    close = get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -72,13 +72,15 @@ def _source(folder: RunFolder, outcome: Done, info: Mapping[str, Json]) -> str:
 def _score_done(
     folder: RunFolder, outcome: Done, info: Mapping[str, Json]
 ) -> tuple[MetricRow, ...]:
-    return score_cell(
-        outcome.cell,
-        task_from_card(TaskCard(**info["task_cards"][outcome.task_card])),
-        read_predictions(folder.path, outcome.cell),
-        _dataset_card(info["datasets"][outcome.cell.dataset]),
-        resampling=_resampling(info),
-    )
+    task, card = task_and_card(info, outcome)
+    predictions = read_predictions(folder.path, outcome.cell)
+    return score_cell(outcome.cell, task, predictions, card, resampling=_resampling(info))
+
+
+def task_and_card(info: Mapping[str, Json], outcome: Done, /) -> tuple[Task, DatasetCard]:
+    """The task and the dataset card of a finished cell, as ``run.json`` has them."""
+    task = task_from_card(TaskCard(**info["task_cards"][outcome.task_card]))
+    return task, _dataset_card(info["datasets"][outcome.cell.dataset])
 
 
 def _resampling(info: Mapping[str, Json]) -> Resampling:
@@ -150,7 +152,10 @@ def _estimates(
         found |= {i: estimates[str(i)] for i in indices}
     for index, one in enumerate(scored):
         estimate = dataclasses.replace(
-            found[index], metric=one.metric, higher_is_better=one.higher_is_better
+            found[index],
+            metric=one.metric,
+            higher_is_better=one.higher_is_better,
+            reason=one.reason or found[index].reason,
         )
         yield one, estimate
 

@@ -1,0 +1,198 @@
+"""The whole path for Python: models and datasets in, a result that can be looked at out."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+
+from vesalius.capabilities import Model
+from vesalius.catalog import describe, open_model, parse_model
+from vesalius.data.manifest import Dataset, load_dataset
+from vesalius.engine import Grid, ModelSource, run
+from vesalius.engine.progress import Progress, no_progress
+from vesalius.errors import UsageError, did_you_mean
+from vesalius.records import MetricRow, ModelCard, Outcome, RunSpec
+from vesalius.report.exports import to_markdown
+from vesalius.report.page import write_report
+from vesalius.store.runs import Run
+from vesalius.tasks import TASKS, Task, default_protocols, make_task
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to evaluate; the defaults are what a paper would want.
+
+    Attributes:
+        protocols: names of protocols to keep; empty for all of each task.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        batch_size: images encoded at once; None lets Vesalius choose. Never changes a result.
+        limit: at most this many samples per split, whole patients in a seeded order.
+        n_resamples: bootstrap resamples of patients.
+        level: of the intervals.
+        controls: run the controls beside every model.
+        cache: folder of the feature cache; None for the user's cache folder.
+    """
+
+    protocols: tuple[str, ...] = ()
+    device: str = "auto"
+    batch_size: int | None = None
+    limit: int | None = None
+    n_resamples: int = 2000
+    level: float = 0.95
+    controls: bool = True
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished run; shows itself as a table in a notebook."""
+
+    run: Run = field(repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.run.path
+
+    @property
+    def metrics(self) -> tuple[MetricRow, ...]:
+        """Every estimate: value [low, high], n patients, and where it belongs."""
+        return self.run.metrics
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What became of every cell: done, n/a with its reason, or failed with its error."""
+        return self.run.outcomes
+
+    def report(self, path: str | Path | None = None, /, *, thumbnails: bool = True) -> Path:
+        """Write the HTML report, by default into the run folder."""
+        out = Path(path) if path is not None else self.path / "report.html"
+        return write_report([self.path], out, thumbnails=thumbnails)
+
+    def _repr_markdown_(self) -> str:
+        return to_markdown(self.run.metrics, self.run.outcomes)
+
+
+def evaluate(
+    *,
+    models: Sequence[object],
+    datasets: Sequence[str | Path | Dataset],
+    out: str | Path,
+    tasks: str | Sequence[str] = "all",
+    seed: int = 0,
+    settings: Settings | None = None,
+) -> Result:
+    """Evaluate every model on every dataset at every task; calling it again continues.
+
+    Args:
+        models: names (see `vesalius models`), or any objects with the methods of
+            `vesalius.capabilities`. An object without a ``card`` has no identity that survives
+            the process, so its cells are computed anew by every call.
+        datasets: dataset folders, or loaded datasets.
+        out: run folder.
+        tasks: ``all`` or names of tasks.
+        seed: of every random choice: resamples, draws, permutations.
+        settings: everything else.
+
+    Raises:
+        UsageError: for unknown names.
+        DataError: if a dataset cannot be read at all.
+        ModelError: if a model's files are missing or not what they should be.
+    """
+    settings = settings or Settings()
+    return evaluate_sources(
+        [model_source(model, device=settings.device) for model in models],
+        [d if isinstance(d, Dataset) else load_dataset(d) for d in datasets],
+        choose_tasks(tasks, settings.protocols),
+        Request(out=Path(out), seed=seed, settings=settings),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Where a run goes and how it is made; `progress` is told how far long work is."""
+
+    out: Path
+    seed: int = 0
+    settings: Settings = field(default_factory=Settings)
+    progress: Progress = no_progress
+
+
+def evaluate_sources(
+    models: Sequence[ModelSource],
+    datasets: Sequence[Dataset],
+    tasks: Sequence[Task],
+    request: Request,
+    /,
+) -> Result:
+    """`evaluate` after every name has been resolved."""
+    settings = request.settings
+    spec = RunSpec(
+        models=tuple(source.card.name for source in models),
+        datasets=tuple(dataset.card.name for dataset in datasets),
+        tasks=tuple(dict.fromkeys(task.card.task for task in tasks)),
+        protocols=settings.protocols,
+        device=settings.device,
+        batch_size=settings.batch_size,
+        limit=settings.limit,
+        n_resamples=settings.n_resamples,
+        level=settings.level,
+        seed=request.seed,
+        controls=settings.controls,
+    )
+    cache = settings.cache or user_cache()
+    grid = Grid(models, datasets, tasks)
+    return Result(run(grid, spec, out=request.out, cache=cache, progress=request.progress))
+
+
+def user_cache() -> Path:
+    """Folder of the feature cache: ``$XDG_CACHE_HOME/vesalius``, by default below ``~/.cache``."""
+    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(root).expanduser() / "vesalius" / "features"
+
+
+def choose_tasks(names: str | Sequence[str], protocols: Sequence[str] = (), /) -> tuple[Task, ...]:
+    """The task protocols that are asked for, in the order of the catalog.
+
+    Raises:
+        UsageError: for an unknown task, or a protocol that none of the tasks has.
+    """
+    wanted = tuple(TASKS) if names == "all" else (names,) if isinstance(names, str) else names
+    for name in wanted:
+        if name not in TASKS:
+            hint = did_you_mean(name, TASKS)
+            raise UsageError(f"unknown task {name!r}{hint}; there are: {', '.join(TASKS)}")
+    known = {p for task in wanted for p in default_protocols(task)}
+    for protocol in protocols:
+        if protocol not in known:
+            hint = did_you_mean(protocol, known)
+            raise UsageError(
+                f"unknown protocol {protocol!r}{hint}; {', '.join(wanted)} have: "
+                f"{', '.join(sorted(known))}"
+            )
+    return tuple(
+        make_task(task, protocol)
+        for task in wanted
+        for protocol in default_protocols(task)
+        if not protocols or protocol in protocols
+    )
+
+
+def model_source(model: object, /, *, device: str = "auto") -> ModelSource:
+    """A model to evaluate, from a name or from any object.
+
+    Raises:
+        UsageError: for an unknown name.
+        ModelError: if the files behind a name are missing.
+    """
+    if isinstance(model, str):
+        request = parse_model(model)
+        return ModelSource(describe(request), partial(open_model, request, device=device))
+    if isinstance(model, Model):
+        return ModelSource(model.card, lambda: model)
+    # Without a card nobody can tell whether the object is the one of an earlier run.
+    name = type(model).__name__
+    card = ModelCard(name=name, adapter="user", weights={"object": token_hex(16)})
+    return ModelSource(card, lambda: model)

@@ -1,0 +1,184 @@
+"""The command line: parse, call, print. Every command imports what it needs when it runs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from vesalius.errors import UsageError, VesaliusError
+
+app = typer.Typer(
+    name="vesalius",
+    help=(
+        "Measure what vision–language models can do on medical images.\n\n"
+        "Start with [bold]vesalius demo[/bold], then check your own data with "
+        "[bold]vesalius check FOLDER[/bold] and evaluate with\n"
+        "[bold]vesalius run --model mini:clip --data FOLDER --out runs/first[/bold]."
+    ),
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Out = Annotated[Path, typer.Option("--out", help="Run folder; an existing one is continued.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
+Runs = Annotated[list[Path], typer.Argument(help="One or more run folders.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo-run"),
+    patients: Annotated[int, typer.Option(min=20, help="Size of the synthetic cohort.")] = 240,
+    device: Device = "auto",
+) -> None:
+    """Run the embedded miniatures on a synthetic cohort: no download, no data needed."""
+    from vesalius.commands import demo
+
+    _finish(demo.run_demo(out, n_patients=patients, device=device))
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract names them
+    spec: Annotated[Path | None, typer.Argument(help="Settings in YAML; options win.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Name, mini:NAME, NAME=folder, folder or hf:org/name; all, mini:all."),
+    ] = None,
+    data: Annotated[list[str] | None, typer.Option(help="Dataset folder.")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Task; all of them by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder, new or to continue.")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="Keep only these protocols.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    engine: Annotated[str, typer.Option(help="How cells are spread: local.")] = "local",
+    batch_size: Annotated[str | None, typer.Option(help="auto or a number.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Samples per split at most.")] = None,
+    resamples: Annotated[int | None, typer.Option(min=1, help="Bootstrap resamples.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")] = None,
+    controls: Annotated[bool | None, typer.Option(help="Run the controls.")] = None,
+) -> None:
+    """Evaluate models on datasets at tasks; the same command again continues.
+
+    [dim]vesalius run --model mini:clip --data my-cxr --task classification --out runs/first[/dim]
+    """
+    from vesalius.commands import evaluation
+
+    given = {
+        "model": model, "data": data, "task": task, "out": out, "protocol": protocol,
+        "device": device, "batch_size": batch_size, "limit": limit, "resamples": resamples,
+        "seed": seed, "controls": controls,
+    }  # fmt: skip
+    if engine != "local":
+        raise UsageError(f"--engine {engine!r}: this version has only the engine 'local'")
+    _finish(evaluation.run_command(spec, given))
+
+
+@app.command()
+def score(run_folder: Annotated[Path, typer.Argument(metavar="RUN")]) -> None:
+    """Recompute every metric of a run from its stored predictions; no model, no images."""
+    from vesalius.commands import evaluation
+
+    _finish(evaluation.score_command(run_folder))
+
+
+@app.command()
+def compare(
+    runs: Runs,
+    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Paired differences between models on identical rows, corrected for multiplicity (Holm)."""
+    from vesalius.commands import evaluation
+
+    evaluation.compare_command(runs, task=task, n_resamples=resamples, seed=seed)
+
+
+@app.command()
+def report(
+    runs: Runs,
+    out: Annotated[Path | None, typer.Option(help="File; standard output for tables.")] = None,
+    format: Annotated[  # noqa: A002 - the word of the command line
+        str, typer.Option(help="html, csv, latex or markdown.")
+    ] = "html",
+    thumbnails: Annotated[bool, typer.Option(help="Show small pictures of test images.")] = True,
+) -> None:
+    """Make one self-contained HTML page of one or more runs, or tables for a paper."""
+    from vesalius.commands import evaluation
+
+    evaluation.report_command(runs, out=out, form=format, thumbnails=thumbnails)
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the models: what they can do, licence, whether they are on disk."""
+    from vesalius.commands import listing
+
+    listing.models_command(as_json=as_json)
+
+
+@app.command()
+def fetch(
+    model: Annotated[list[str], typer.Argument(help="Names from `vesalius models`.")],
+) -> None:
+    """Download models at their pinned revisions; the only command that opens the network."""
+    from vesalius.commands import listing
+
+    listing.fetch_command(model)
+
+
+@app.command()
+def verify(
+    model: Annotated[str, typer.Argument(help="As for `run --model`.")], device: Device = "cpu"
+) -> None:
+    """Load a model strictly and print what identifies it: files, hashes, parameters, cosines."""
+    from vesalius.commands import listing
+
+    listing.verify_command(model, device=device)
+
+
+@app.command()
+def check(
+    data: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    pixels: Annotated[bool, typer.Option(help="Decode every image and mask.")] = True,
+) -> None:
+    """Validate a dataset folder row by row; exit 1 if any row is bad."""
+    from vesalius.commands import datasets
+
+    raise typer.Exit(datasets.check_command(data, read_pixels=pixels))
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option("--out", help="Folder to create.")],
+    patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 300,
+    seed: Seed = 0,
+) -> None:
+    """Write a synthetic chest cohort with exact truth: radiographs, and CT in OUT/ct."""
+    from vesalius.commands import datasets
+
+    datasets.phantom_command(out, n_patients=patients, seed=seed)
+
+
+@app.command()
+def doctor() -> None:
+    """Show versions, devices, memory and caches, what is missing and how to get it."""
+    from vesalius.commands import listing
+
+    listing.doctor_command()
+
+
+def _finish(all_settled: bool) -> NoReturn:
+    raise typer.Exit(0 if all_settled else 1)
+
+
+def main() -> None:
+    """Entry point; errors that a user can act on are one line and exit code 2."""
+    try:
+        app()
+    except VesaliusError as error:
+        sys.stderr.write(f"vesalius: {error}\n")
+        sys.exit(2)

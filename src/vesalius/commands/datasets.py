@@ -1,0 +1,42 @@
+"""Commands around datasets: check and phantom."""
+
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from vesalius.commands.terminal import console, counting, progress_bars
+from vesalius.data.check import check_dataset
+from vesalius.data.phantom import write_phantom
+from vesalius.errors import UsageError
+
+
+def check_command(data: Path, *, read_pixels: bool) -> int:
+    """Print what the dataset has and every bad row; 1 if there is any."""
+    with progress_bars() as progress:
+        report = check_dataset(
+            data, read_pixels=read_pixels, progress=counting(progress, "checking samples")
+        )
+    counts = ", ".join(f"{n} {split}" for split, n in report.n_samples.items())
+    summary = f"{report.name}: {sum(report.n_samples.values())} samples ({counts}), "
+    console.print(f"{summary}{report.n_patients} patients", highlight=False, markup=False)
+    if not report.problems:
+        console.print("no problem found")
+        return 0
+    table = Table(title=f"{len(report.problems)} problems", title_justify="left")
+    for name in ("Where", "Reason", "What is wrong"):
+        table.add_column(name, overflow="fold")
+    for problem in report.problems:
+        table.add_row(Text(problem.where), Text(problem.reason), Text(problem.message))
+    console.print(table)
+    return 1
+
+
+def phantom_command(out: Path, *, n_patients: int, seed: int) -> None:
+    """Write the cohort and say how to use it."""
+    if (out / "dataset.yaml").exists():
+        raise UsageError(f"{out} already holds a dataset; name a new folder")
+    with progress_bars() as progress:
+        steps = counting(progress, "synthetic patients")
+        write_phantom(out, n_patients=n_patients, seed=seed, progress=steps)
+    console.print(f"radiographs: {out}\nCT volumes:  {out / 'ct'}", highlight=False, markup=False)

@@ -1,0 +1,146 @@
+"""Commands around a run: run, score, compare, report."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_source
+from vesalius.catalog import MODELS
+from vesalius.commands.terminal import console, progress_bars
+from vesalius.data.manifest import load_dataset
+from vesalius.engine import score
+from vesalius.engine.comparison import Comparison, compare_runs
+from vesalius.errors import UsageError, did_you_mean
+from vesalius.records import Failed, Json
+from vesalius.report.console import summary_table
+from vesalius.report.exports import to_csv, to_latex, to_markdown
+from vesalius.report.page import write_report
+from vesalius.spec_file import SpecFile, read_spec
+from vesalius.stats import Resampling
+from vesalius.store.files import write_atomic
+from vesalius.store.runs import read_run
+
+_TABLES = ("csv", "latex", "markdown")
+
+
+def run_command(spec: Path | None, given: Mapping[str, Json]) -> bool:
+    """Evaluate what the options and the specification ask for; whether no cell failed."""
+    wanted = _merge(read_spec(spec) if spec else SpecFile(), given)
+    for field in ("model", "data"):
+        if not getattr(wanted, field):
+            raise UsageError(f"nothing to run: name at least one --{field}")
+    if wanted.out is None:
+        raise UsageError("name a run folder with --out; an existing one is continued")
+    settings = Settings(
+        protocols=wanted.protocol,
+        device=wanted.device,
+        batch_size=wanted.batch_size,
+        limit=wanted.limit,
+        n_resamples=wanted.resamples,
+        controls=wanted.controls,
+    )
+    tasks = choose_tasks(wanted.task or "all", wanted.protocol)
+    models = [model_source(name, device=wanted.device) for name in expand_models(wanted.model)]
+    datasets = [load_dataset(folder) for folder in wanted.data]
+    with progress_bars() as progress:
+        request = Request(Path(wanted.out), wanted.seed, settings, progress)
+        result = evaluate_sources(models, datasets, tasks, request)
+        report = result.report()
+    return show(result, report)
+
+
+def _merge(spec: SpecFile, given: Mapping[str, Json]) -> SpecFile:
+    named = {key: value for key, value in given.items() if value is not None}
+    if "out" in named:
+        named["out"] = str(named["out"])
+    if "batch_size" in named:
+        named["batch_size"] = _batch_size(named["batch_size"])
+    return SpecFile.model_validate(spec.model_dump() | named)
+
+
+def _batch_size(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--batch-size: expected auto or a positive number, got {text!r}")
+    return int(text)
+
+
+def expand_models(names: Sequence[str]) -> list[str]:
+    """Write ``all`` and ``mini:all`` out."""
+    every = {"all": list(MODELS), "mini:all": [f"mini:{name}" for name in MODELS]}
+    return list(dict.fromkeys(n for name in names for n in every.get(name, [name])))
+
+
+def show(result: Result, report: Path) -> bool:
+    """Print the summary and where the report is; whether no cell failed."""
+    console.print(summary_table(result.metrics, result.outcomes))
+    console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
+    return not any(isinstance(outcome, Failed) for outcome in result.outcomes)
+
+
+def score_command(run_folder: Path) -> bool:
+    """Recompute the metrics and print them."""
+    with progress_bars() as progress:
+        result = Result(score(run_folder, progress=progress))
+        report = result.report()
+    return show(result, report)
+
+
+def compare_command(runs: Sequence[Path], *, task: str | None, n_resamples: int, seed: int) -> None:
+    """Print every paired difference between two models."""
+    resampling = Resampling(seed=seed, n_resamples=n_resamples)
+    comparisons = compare_runs(runs, task=task, resampling=resampling)
+    if not comparisons:
+        raise UsageError(
+            "nothing to compare: expected two models with predictions for the same rows of the "
+            "same dataset, task and protocol"
+        )
+    console.print(_comparison_table(comparisons))
+
+
+def _comparison_table(comparisons: Sequence[Comparison]) -> Table:
+    table = Table(title="Paired differences", title_justify="left", header_style="bold")
+    for name in ("Dataset", "Task", "Protocol", "Metric", "First", "Second"):
+        table.add_column(name, overflow="fold")
+    for name in ("First − second", "Interval", "Patients", "p", "p (Holm)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in comparisons:
+        estimate = one.difference.estimate
+        cell = one.first
+        words = [cell.dataset, cell.task, cell.protocol, estimate.metric, cell.model]
+        numbers = [
+            f"{estimate.value:+.3f}",
+            f"[{estimate.low:+.3f}, {estimate.high:+.3f}]",
+            str(estimate.n_patients),
+            f"{one.difference.p_value:.4f}",
+            f"{one.p_holm:.4f}",
+        ]
+        table.add_row(*(Text(text) for text in [*words, one.second.model, *numbers]))
+    return table
+
+
+def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbnails: bool) -> None:
+    """Write the page, or print or write tables."""
+    if form == "html":
+        page = write_report(runs, out or runs[0] / "report.html", thumbnails=thumbnails)
+        console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
+        return
+    if form not in _TABLES:
+        known = ("html", *_TABLES)
+        raise UsageError(
+            f"--format {form!r}{did_you_mean(form, known)}: expected one of {', '.join(known)}"
+        )
+    read = [read_run(path) for path in runs]
+    metrics = [row for run in read for row in run.metrics]
+    outcomes = [outcome for run in read for outcome in run.outcomes]
+    if form == "csv":
+        text = to_csv(metrics)
+    else:
+        text = (to_latex if form == "latex" else to_markdown)(metrics, outcomes)
+    if out is None:
+        console.file.write(text)
+    else:
+        write_atomic(out, text.encode())
