@@ -262,6 +262,15 @@ class Estimate:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How intervals are drawn: seed, number of resamples of patients, level."""
+
+    seed: int = 0
+    n_resamples: int = 2000
+    level: float = 0.95
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
     """One place of the matrix: which model, on which dataset, at which task, by which protocol."""

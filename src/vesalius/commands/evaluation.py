@@ -13,12 +13,11 @@ from vesalius.data.manifest import load_dataset
 from vesalius.engine import score
 from vesalius.engine.comparison import Comparison, compare_runs
 from vesalius.errors import UsageError, did_you_mean
-from vesalius.records import Failed, Json
+from vesalius.records import Failed, Json, Resampling
 from vesalius.report.console import summary_table
 from vesalius.report.exports import to_csv, to_latex, to_markdown
 from vesalius.report.page import write_report
 from vesalius.spec_file import SpecFile, read_spec
-from vesalius.stats import Resampling
 from vesalius.store.files import write_atomic
 from vesalius.store.runs import read_run
 

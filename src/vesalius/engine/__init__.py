@@ -191,7 +191,7 @@ def _run_pending(
         advance = session.progress(f"{name or 'controls'}: cells", len(jobs))
         for job in jobs:
             reader = readers[job.cell.dataset]
-            outcome = run_cell(job, session.folder, view=reader.view)
+            outcome = run_cell(job, session.folder, reader)
             session.folder.write_outcome(outcome)
             advance(1)
 

@@ -2,10 +2,10 @@
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vesalius.capabilities import ModelView
+from vesalius.engine.features import FeatureReader
 from vesalius.errors import RunError
 from vesalius.records import (
     Cell,
@@ -19,9 +19,7 @@ from vesalius.records import (
 from vesalius.store.runs import RunFolder
 from vesalius.store.tables import merge_predictions
 from vesalius.tasks import Task, TaskData
-from vesalius.tasks.controls import MODEL_FREE, control_view, per_model_controls
-
-CONTROL_PREFIX = "control:"
+from vesalius.tasks.controls import MODEL_FREE, PREFIX, control_view, per_model_controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,50 +82,42 @@ def _job(
 
 def _name(model: ModelCard | None, control: str) -> str:
     if model is None:
-        return f"{CONTROL_PREFIX}{control}"
-    return f"{CONTROL_PREFIX}{control}({model.name})" if control else model.name
+        return f"{PREFIX}{control}"
+    return f"{PREFIX}{control}({model.name})" if control else model.name
 
 
-def run_cell(job: Job, folder: RunFolder, /, *, view: Callable[[], ModelView]) -> Outcome:
-    """Evaluate one cell into the run folder; whatever happens, an outcome comes back.
-
-    Args:
-        job: the cell.
-        folder: where batches are acknowledged and the merged predictions go.
-        view: gives the model on its dataset; called only if the cell needs a model.
-    """
+def run_cell(job: Job, folder: RunFolder, reader: FeatureReader, /) -> Outcome:
+    """Evaluate one cell into the run folder; whatever happens, an outcome comes back."""
     started = time.monotonic()
     try:
-        return _evaluate(job, folder, view=view, started=started)
+        return _evaluate(job, folder, reader, started)
     except Exception as error:  # noqa: BLE001 - the cell boundary: one bad cell never ends a run
         trace = traceback.format_exc(limit=-8)
         return Failed(job.cell, job.fingerprint, f"{type(error).__name__}: {error}", trace)
 
 
-def _evaluate(
-    job: Job,
-    folder: RunFolder,
-    *,
-    view: Callable[[], ModelView],
-    started: float,
-) -> Outcome:
-    model = _controlled(job, view())
-    reason = job.task.unsuitable(model, job.data)
+def _evaluate(job: Job, folder: RunFolder, reader: FeatureReader, started: float) -> Outcome:
+    view = reader.view()
+    if job.control:
+        view = control_view(job.control, view, job.data)
+    reason = job.task.unsuitable(view, job.data)
     if reason is not None:
         return NotApplicable(job.cell, job.fingerprint, reason)
     expected = job.task.expected(job.data)
     done = frozenset(key for b in folder.acknowledged(job.fingerprint) for key in b["key"].tolist())
-    for batch in job.task.predict(model, job.data, done):
+    for batch in job.task.predict(view, job.data, done):
         folder.acknowledge(job.fingerprint, batch)
-    merged, n_missing = merge_predictions(folder.acknowledged(job.fingerprint), expected=expected)
-    if merged is None or n_missing:
-        raise RunError(f"{n_missing} of {len(expected)} expected rows have no prediction")
+    merged, n_absent = merge_predictions(folder.acknowledged(job.fingerprint), expected=expected)
+    if merged is None or n_absent:
+        raise RunError(f"{n_absent} of {len(expected)} expected rows have no prediction")
     folder.write_predictions(job.cell, merged)
+    lost = {s.id: reader.problems[s.id] for s in job.data.samples if s.id in reader.problems}
     return Done(
         cell=job.cell,
         fingerprint=job.fingerprint,
         task_card=job.task.card.digest,
         n_expected=len(expected),
-        n_missing=n_unanswered(merged),
+        n_missing=len(set(lost) & set(merged["id"].tolist())),
         duration_s=round(time.monotonic() - started, 3),
+        notes=tuple(f"no feature for {name}: {why}" for name, why in lost.items()),
     )

@@ -15,11 +15,12 @@ from vesalius.records import (
     Json,
     MetricRow,
     Predictions,
+    Resampling,
     TaskCard,
     Window,
     digest_json,
 )
-from vesalius.stats import Resampling, bootstrap_many
+from vesalius.stats import bootstrap_many
 from vesalius.store.runs import RunFolder, read_predictions
 from vesalius.tasks import Scored, Task, task_from_card
 
@@ -148,7 +149,9 @@ def _estimates(
             found |= {i: _undefined(scored[i], "no rows", resampling) for i in indices}
             continue
         statistics = {str(i): scored[i].statistic for i in indices}
-        estimates = bootstrap_many(statistics, groups=patients, rows=rows, resampling=resampling)
+        estimates = bootstrap_many(
+            statistics, groups=patients, rows=rows, **dataclasses.asdict(resampling)
+        )
         found |= {i: estimates[str(i)] for i in indices}
     for index, one in enumerate(scored):
         estimate = dataclasses.replace(

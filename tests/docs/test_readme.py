@@ -1,0 +1,64 @@
+"""The README does what it says."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    """Code blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_python_snippet_runs(tmp_path, monkeypatch):
+    """What a reader copies works as it stands, in an empty folder, and leaves a report."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (snippet,) = blocks("python")
+    exec(compile(snippet, "README.md", "exec"), {})
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_the_dataset_example_is_a_dataset(tmp_path):
+    """The two files of the example load once the image is there."""
+    from vesalius import load_dataset
+
+    (card,) = blocks("yaml")
+    (table,) = blocks("csv")
+    (tmp_path / "dataset.yaml").write_text(card)
+    (tmp_path / "samples.csv").write_text(table)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "0001.dcm").write_bytes(b"not read before it is asked for")
+    data = load_dataset(tmp_path)
+    assert [sample.labels for sample in data] == [("pneumonia",)]
+    assert data.card.positive == yaml.safe_load(card)["positive"]
+
+
+def test_every_link_in_the_documents_leads_somewhere():
+    """Relative links and pictures of README, ARCHITECTURE and docs exist."""
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_readme_is_short():
+    """A front page that nobody reads to its end is no front page."""
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "setup"])
+def test_the_commands_exist(target):
+    """The Makefile has the targets that the contract promises."""
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+
+
+def test_the_gate_is_executable():
+    """CI calls the script directly."""
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
