@@ -1,0 +1,187 @@
+"""``dataset.yaml``: read safely, checked field by field, every complaint with its line."""
+
+import difflib
+from collections.abc import Collection, Hashable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from vesalius.data.intensities import WINDOWS
+from vesalius.data.reading import Limits, Reading, read_bytes
+from vesalius.records import MODALITIES, DatasetCard, Window
+
+FILE_NAME = "dataset.yaml"
+_MOST_BYTES = 1 << 20
+
+_Text = Annotated[str, StringConstraints(min_length=1, strict=True)]
+_Name = Annotated[str, StringConstraints(min_length=1, strict=True, pattern=r"^[^|\n]+$")]
+_Prompts = Annotated[tuple[_Text, ...], Field(min_length=1)]
+
+
+class _WindowFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    center: Annotated[float, Field(allow_inf_nan=False)]
+    width: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _CardFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    format: Literal[1]
+    name: _Name
+    license: _Text = ""
+    citation: _Text = ""
+    modality: str = "other"
+    classes: dict[_Name, _Prompts] = {}
+    positive: _Name | None = None
+    multilabel: Annotated[bool, Field(strict=True)] = False
+    templates: _Prompts = ("{}",)
+    structures: dict[_Name, Annotated[int, Field(ge=1, strict=True)]] = {}
+    structure_prompts: dict[_Name, _Prompts] = {}
+    window_hu: _WindowFile | str | None = None
+    tabular: dict[_Name, Literal["numeric", "categorical"]] = {}
+    subgroups: tuple[_Name, ...] = ()
+
+
+_Complaint = tuple[tuple[str | int, ...], str]
+
+
+def read_card(root: Path) -> DatasetCard:
+    """Read ``dataset.yaml`` of a dataset folder; `digest` is left empty.
+
+    Raises:
+        DataError: ``bad_card``, naming line, field, what was expected and a likely meaning.
+    """
+    reading = Reading(source=FILE_NAME, limits=Limits(max_file_bytes=_MOST_BYTES))
+    if not (root / FILE_NAME).is_file():
+        raise reading.error("bad_card", f"a dataset folder has a {FILE_NAME}, {root} has none")
+    text = read_bytes(root / FILE_NAME, reading).decode("utf-8-sig", errors="replace")
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        content = loader.construct_document(node) if node is not None else {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise reading.error("bad_card", f"not YAML: {error}") from error
+    complaints, card = _validated(content)
+    if card is None:
+        lines = [f"line {_line_of(node, at)}: {message}" for at, message in complaints]
+        raise reading.error("bad_card", "; ".join(lines))
+    return card
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """A hint such as ``; did you mean 'val'?``, or the list of what there is."""
+    options = list(known)
+    close = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of {', '.join(options)}" if options else ""
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML, but a key that stands twice is an error and not a silent overwrite."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                line = node.value[index][0].start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: key {key!r} stands twice")
+        return super().construct_mapping(node, deep=deep)
+
+
+def _validated(content: object) -> tuple[list[_Complaint], DatasetCard | None]:
+    if not isinstance(content, dict):
+        return [((), f"expected fields such as 'format: 1', got {type(content).__name__}")], None
+    try:
+        file = _CardFile.model_validate(content)
+    except ValidationError as error:
+        return [_complaint(detail) for detail in error.errors()], None
+    complaints = [*_name_complaints(file), *_value_complaints(file)]
+    return complaints, None if complaints else _card(file)
+
+
+def _complaint(detail: Any) -> _Complaint:
+    at = tuple(detail["loc"])
+    field = ".".join(str(part) for part in at if part != "[key]")
+    if detail["type"] == "extra_forbidden":
+        known = _CardFile.model_fields if len(at) == 1 else _WindowFile.model_fields
+        return at, f"unknown field {field!r}{did_you_mean(at[-1], known)}"
+    if detail["type"] == "missing":
+        return at[:-1], f"{field} is required{' (format: 1)' if field == 'format' else ''}"
+    hint = ""
+    if isinstance(detail["input"], bool | int | float) and "string" in detail["type"]:
+        # YAML reads no, yes, on and 12 as booleans and numbers
+        hint = "; put it in quotes"
+    return at, f"{field}: {detail['msg']}, got {detail['input']!r}{hint}"
+
+
+def _name_complaints(file: _CardFile) -> list[_Complaint]:
+    """Names that must be among others."""
+    checks: list[tuple[tuple[str | int, ...], str, Collection[str]]] = [
+        (("modality",), file.modality, MODALITIES),
+        *((("structure_prompts", name), name, file.structures) for name in file.structure_prompts),
+    ]
+    if file.positive is not None:
+        checks.append((("positive",), file.positive, file.classes))
+    if isinstance(file.window_hu, str):
+        checks.append((("window_hu",), file.window_hu, WINDOWS))
+    return [
+        (at, f"{'.'.join(map(str, at))}: unknown {name!r}{did_you_mean(name, known)}")
+        for at, name, known in checks
+        if name not in known
+    ]
+
+
+def _value_complaints(file: _CardFile) -> list[_Complaint]:
+    complaints: list[_Complaint] = [
+        (("templates", index), f"templates: {text!r} must hold {{}} once, for the class name")
+        for index, text in enumerate(file.templates)
+        if text.count("{}") != 1
+    ]
+    if len(set(file.structures.values())) != len(file.structures):
+        complaints.append((("structures",), "structures: two structures have the same value"))
+    if len(file.classes) == 1:
+        complaints.append((("classes",), "classes: expected at least two, or none"))
+    return complaints
+
+
+def _card(file: _CardFile) -> DatasetCard:
+    window = None
+    if isinstance(file.window_hu, str):
+        window = WINDOWS[file.window_hu]
+    elif file.window_hu is not None:
+        window = Window(center=file.window_hu.center, width=file.window_hu.width)
+    return DatasetCard(
+        name=file.name,
+        modality=file.modality,
+        license=file.license,
+        citation=file.citation,
+        classes=file.classes,
+        positive=file.positive,
+        multilabel=file.multilabel,
+        templates=file.templates,
+        structures=file.structures,
+        structure_prompts=file.structure_prompts,
+        window_hu=window,
+        tabular=file.tabular,
+        subgroups=file.subgroups,
+    )
+
+
+def _line_of(node: Any, at: tuple[str | int, ...]) -> int:
+    """Line of the deepest part of the path that the file has."""
+    if node is None:
+        return 1
+    line = int(node.start_mark.line) + 1
+    for part in at:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line

@@ -1,0 +1,294 @@
+"""`load_dataset`: a folder of ``dataset.yaml`` and flat tables → samples, questions, phrases."""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar, overload
+
+import numpy as np
+
+from vesalius.data.card import did_you_mean, read_card
+from vesalius.data.masks import read_mask
+from vesalius.data.readers import content_digest, read_image
+from vesalius.data.rows import (
+    PHRASE_COLUMNS,
+    QUESTION_COLUMNS,
+    SAMPLE_COLUMNS,
+    SampleRules,
+    parse_phrase,
+    parse_question,
+    parse_sample,
+)
+from vesalius.data.tables import Problem, Row, Table, find_table, read_table
+from vesalius.errors import DataError
+from vesalius.records import (
+    DatasetCard,
+    Image,
+    Json,
+    Phrase,
+    Question,
+    Sample,
+    Split,
+    digest_json,
+)
+
+_Record = TypeVar("_Record", Sample, Question, Phrase)
+_State = tuple[tuple[int, int, int], ...]
+_MOST_LISTED = 5
+_MISSPELT = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset(Sequence[Sample]):
+    """The usable samples of a dataset folder; pixels are read one by one, on request.
+
+    Attributes:
+        card: what ``dataset.yaml`` says; its `digest` covers the card and every accepted row of
+            the tables, whatever their order and format, but not the pixels: see `digest`.
+        root: the folder, resolved.
+        problems: the rows that were refused, each with place, reason code and explanation.
+    """
+
+    card: DatasetCard
+    root: Path
+    samples: tuple[Sample, ...]
+    questions: tuple[Question, ...] = ()
+    phrases: tuple[Phrase, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    _digests: dict[Path, tuple[_State, str]] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Sample, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
+        return self.samples[index]
+
+    def split(self, name: Split) -> tuple[Sample, ...]:
+        """The samples of one split, in the order of the table."""
+        return tuple(sample for sample in self.samples if sample.split == name)
+
+    def read(self, sample: Sample) -> Image:
+        """Its image, with the modality and window of the card.
+
+        Raises:
+            DataError: the file cannot be used; `reason` is a code of `reading.REASONS`.
+        """
+        return self._image(sample.image)
+
+    def read_prior(self, sample: Sample) -> Image | None:
+        """Its earlier study, if it has one."""
+        return None if sample.prior_image is None else self._image(sample.prior_image)
+
+    def read_mask(self, sample: Sample, *, like: Image) -> np.ndarray | None:
+        """Its label map in the grid of `like`, if it has one."""
+        if sample.mask is None:
+            return None
+        return read_mask(sample.mask, like=like, name=self._name(sample.mask))
+
+    def digest(self, sample: Sample) -> str:
+        """SHA-256 of what its image is read from.
+
+        Kept in memory while size, modification time and inode of the files stay the same.
+        """
+        state = _state(sample.image)
+        kept = self._digests.get(sample.image)
+        if kept is not None and kept[0] == state:
+            return kept[1]
+        digest = content_digest(sample.image, name=self._name(sample.image))
+        self._digests[sample.image] = (state, digest)
+        return digest
+
+    def _image(self, path: Path) -> Image:
+        return read_image(
+            path, window=self.card.window_hu, modality=self.card.modality, name=self._name(path)
+        )
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+def load_dataset(folder: str | Path) -> Dataset:
+    """Load a dataset folder; rows that cannot be used end up in `problems`.
+
+    Raises:
+        DataError: ``bad_card`` or ``bad_table`` when card or samples are absent or invalid;
+            ``patient_overlap`` when a patient stands in several splits, for then no number of
+            the dataset could be trusted.
+    """
+    dataset = read_folder(folder)
+    overlaps = [problem for problem in dataset.problems if problem.reason == "patient_overlap"]
+    if overlaps:
+        raise DataError(
+            f"{len(overlaps)} patients stand in several splits: "
+            + "; ".join(problem.message for problem in overlaps[:_MOST_LISTED]),
+            reason="patient_overlap",
+            where=overlaps[0].where,
+        )
+    return dataset
+
+
+def read_folder(folder: str | Path) -> Dataset:
+    """As `load_dataset`, but patients in several splits are only listed in `problems`."""
+    root = Path(folder).resolve()
+    if not root.is_dir():
+        raise DataError("expected a dataset folder", reason="missing_file", where=str(folder))
+    card = read_card(root)
+    path = find_table(root, "samples")
+    if path is None:
+        raise DataError(
+            f"expected samples.csv, samples.jsonl or samples.parquet in {root}",
+            reason="bad_table",
+            where="samples",
+        )
+    table = read_table(path)
+    declared = (*card.tabular, *card.subgroups)
+    problems = _table_problems(table, ("id", "split", "image", *declared), SAMPLE_COLUMNS)
+    rules = SampleRules(root=root, card=card, has_labels="label" in table.columns)
+    samples = _parsed(table.rows, lambda row: parse_sample(row, rules), problems)
+    problems += _overlaps(samples, table.name)
+    ids = _Ids(known={sample.id for sample in samples}, seen=set(rules.taken))
+    questions = _about(root, "questions", QUESTION_COLUMNS, ids, parse_question, problems)
+    phrases = _about(root, "phrases", PHRASE_COLUMNS, ids, parse_phrase, problems)
+    return Dataset(
+        card=replace(card, digest=_digest(card, root, samples, questions, phrases)),
+        root=root,
+        samples=tuple(samples),
+        questions=tuple(questions),
+        phrases=tuple(phrases),
+        problems=tuple(problems),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    known: set[str]
+    seen: set[str]
+
+
+def _table_problems(table: Table, needed: Iterable[str], reserved: Sequence[str]) -> list[Problem]:
+    """What is wrong with a table as a whole; a needed column that is absent ends the load."""
+    for column in dict.fromkeys(needed):
+        if table.rows and column not in table.columns:
+            raise DataError(
+                f"no column {column!r}{did_you_mean(column, table.columns)}",
+                reason="bad_table",
+                where=table.name,
+            )
+    absent = [column for column in reserved if column not in table.columns]
+    problems = list(table.problems)
+    for column in table.columns:
+        close = difflib.get_close_matches(column.lower(), absent, n=1, cutoff=_MISSPELT)
+        if close and column not in reserved and column not in needed:
+            message = f"column {column!r} would be ignored; did you mean {close[0]!r}?"
+            problems.append(Problem(f"{table.name} line 1", "unknown_column", message))
+    return problems
+
+
+def _parsed(
+    rows: Iterable[Row], parse: Callable[[Row], _Record], problems: list[Problem]
+) -> list[_Record]:
+    """The records of all rows that can be used; the others are added to `problems`."""
+    records: list[_Record] = []
+    for row in rows:
+        try:
+            records.append(parse(row))
+        except DataError as error:
+            problems.append(problem_of(error))
+    return records
+
+
+def problem_of(error: DataError, /) -> Problem:
+    """The error as a record, its place kept apart from its message."""
+    return Problem(error.where, error.reason, str(error).removeprefix(f"{error.where}: "))
+
+
+def _about(
+    root: Path,
+    stem: str,
+    reserved: tuple[str, ...],
+    ids: _Ids,
+    parse: Callable[[Row], _Record],
+    problems: list[Problem],
+) -> list[_Record]:
+    """The records of an optional table whose rows belong to samples."""
+    path = find_table(root, stem)
+    if path is None:
+        return []
+    table = read_table(path)
+    needed = reserved[:4] if stem == "questions" else reserved[:6]
+    problems += _table_problems(table, needed, reserved)
+
+    def parse_known(row: Row) -> _Record:
+        record = parse(row)
+        if record.id in ids.known:
+            return record
+        if record.id in ids.seen:
+            raise row.error("refused_sample", f"sample {record.id!r} was itself refused")
+        raise row.error("unknown_sample", f"no sample {record.id!r}")
+
+    return _parsed(table.rows, parse_known, problems)
+
+
+def _overlaps(samples: Iterable[Sample], name: str) -> list[Problem]:
+    splits: dict[str, dict[str, str]] = {}
+    for sample in samples:
+        splits.setdefault(sample.patient, {}).setdefault(sample.split, sample.id)
+    return [
+        Problem(
+            name,
+            "patient_overlap",
+            f"patient {patient!r} is in "
+            + " and ".join(f"{split} ({sample})" for split, sample in sorted(found.items())),
+        )
+        for patient, found in splits.items()
+        if len(found) > 1
+    ]
+
+
+def _digest(
+    card: DatasetCard,
+    root: Path,
+    samples: Iterable[Sample],
+    questions: Iterable[Question],
+    phrases: Iterable[Phrase],
+) -> str:
+    """SHA-256 over card and accepted rows; order of rows and format of tables do not matter."""
+    fields = asdict(card)
+    # the order of the classes is their index, and canonical JSON would sort a mapping
+    fields["classes"] = [[name, list(prompts)] for name, prompts in card.classes.items()]
+    rows = [[_row(record, root) for record in table] for table in (samples, questions, phrases)]
+    return digest_json(
+        {"card": fields, "tables": [sorted(table, key=digest_json) for table in rows]}
+    )
+
+
+def _row(record: Sample | Question | Phrase, root: Path) -> Json:
+    return {key: _plain(value, root) for key, value in asdict(record).items()}
+
+
+def _plain(value: object, root: Path) -> Json:
+    if isinstance(value, Path):
+        return value.relative_to(root).as_posix()
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _plain(part, root) for key, part in value.items()}
+    return value
+
+
+def _state(path: Path) -> _State:
+    """Size, modification time and inode of every file; empty when they cannot be told."""
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        stats = [file.stat() for file in files]
+    except OSError:
+        return ()
+    return tuple((stat.st_size, stat.st_mtime_ns, stat.st_ino) for stat in stats)

@@ -1,0 +1,218 @@
+"""From rows of text to samples, questions and phrases; a row that cannot be used says why."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Literal, cast
+
+from vesalius.data.card import did_you_mean
+from vesalius.data.tables import Row
+from vesalius.records import SPLITS, DatasetCard, Phrase, Question, Sample, Split
+
+SAMPLE_COLUMNS = (
+    "id",
+    "patient",
+    "split",
+    "image",
+    "prior_image",
+    "label",
+    "mask",
+    "caption",
+)
+QUESTION_COLUMNS = ("id", "question", "answer", "type", "answers", "choices", "question_type")
+PHRASE_COLUMNS = ("id", "phrase", "x0", "y0", "x1", "y1", "z0", "z1")
+_MOST_PATH_PART = 255
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRules:
+    """What a row of samples is checked against.
+
+    Attributes:
+        root: the dataset folder, resolved.
+        has_labels: whether the table has a column ``label``.
+        taken: ids of earlier rows and where they stand; filled by the caller.
+    """
+
+    root: Path
+    card: DatasetCard
+    has_labels: bool
+    taken: dict[str, str] = field(default_factory=dict)
+
+
+def parse_sample(row: Row, rules: SampleRules) -> Sample:
+    """One row of ``samples.*``.
+
+    Raises:
+        DataError: ``bad_value``, ``duplicate_id``, ``bad_split``, ``unknown_label``,
+            ``path_escapes`` or ``missing_file``.
+    """
+    name = required(row, "id")
+    if name in rules.taken:
+        raise row.error("duplicate_id", f"id {name!r} stands already in {rules.taken[name]}")
+    rules.taken[name] = row.where
+    labels = _labels(row, rules.card)
+    return Sample(
+        id=name,
+        patient=row["patient"] or name,
+        split=_split(row),
+        image=resolve_inside(rules.root, required(row, "image"), row, "image"),
+        prior_image=_optional_path(row, "prior_image", rules.root),
+        labels=labels,
+        labelled=rules.has_labels and (rules.card.multilabel or bool(labels)),
+        mask=_optional_path(row, "mask", rules.root),
+        caption=row["caption"] or None,
+        extra=_extra(row, rules.card),
+    )
+
+
+def parse_question(row: Row) -> Question:
+    """One row of ``questions.*``.
+
+    Raises:
+        DataError: ``bad_value``.
+    """
+    kind = required(row, "type")
+    if kind not in ("closed", "open"):
+        hint = did_you_mean(kind, ("closed", "open"))
+        raise row.error("bad_value", f"type {kind!r} is neither closed nor open{hint}")
+    answer = required(row, "answer")
+    return Question(
+        id=required(row, "id"),
+        question=required(row, "question"),
+        answer=answer,
+        type=cast("Literal['closed', 'open']", kind),
+        answers=_parts(row["answers"]) or (answer,),
+        choices=_parts(row["choices"]),
+        question_type=row["question_type"],
+    )
+
+
+def parse_phrase(row: Row) -> Phrase:
+    """One row of ``phrases.*``; no coordinates at all mean that the phrase is absent.
+
+    Raises:
+        DataError: ``bad_value`` or ``bad_box``.
+    """
+    names: tuple[str, ...] = ("x0", "y0", "x1", "y1")
+    if row["z0"] or row["z1"]:
+        names += ("z0", "z1")
+    texts = [row[column].strip() for column in names]
+    box = None
+    if any(texts):
+        box = tuple(_coordinate(row, column) for column in names)
+        for low, high in ((0, 2), (1, 3), (4, 5)):
+            if low < len(box) and box[low] >= box[high]:
+                raise row.error(
+                    "bad_box",
+                    f"{names[high]} must be above {names[low]}, got {box[low]} to {box[high]}",
+                )
+    return Phrase(id=required(row, "id"), phrase=required(row, "phrase"), box=box)
+
+
+def required(row: Row, column: str) -> str:
+    """The cell, which must not be empty."""
+    if not row[column].strip():
+        raise row.error("bad_value", f"{column} is empty")
+    return row[column]
+
+
+def resolve_inside(root: Path, text: str, row: Row, column: str) -> Path:
+    """The path of an existing file or folder inside `root`, symbolic links followed.
+
+    Raises:
+        DataError: ``path_escapes`` or ``missing_file``.
+    """
+    plain = PurePosixPath(text)
+    if (
+        "\0" in text
+        or "\\" in text
+        or plain.is_absolute()
+        or ".." in plain.parts
+        or text[1:2] == ":"
+        or any(len(part.encode()) > _MOST_PATH_PART for part in plain.parts)
+    ):
+        raise row.error(
+            "path_escapes",
+            f"{column} must be a path below the dataset folder, with /, got {text!r}",
+        )
+    try:
+        path = (root / plain).resolve()
+        there = path.exists()
+    except (OSError, RuntimeError, ValueError):  # a link to itself, a name that is too long
+        raise row.error("missing_file", f"{column}: cannot be followed: {text}") from None
+    if not path.is_relative_to(root) or path == root:
+        raise row.error("path_escapes", f"{column} leads out of the dataset folder: {text}")
+    if not there:
+        raise row.error("missing_file", f"{column}: no such file: {text}")
+    return path
+
+
+def _optional_path(row: Row, column: str, root: Path) -> Path | None:
+    return resolve_inside(root, row[column], row, column) if row[column] else None
+
+
+def _split(row: Row) -> Split:
+    split = required(row, "split")
+    if split not in SPLITS:
+        raise row.error("bad_split", f"unknown split {split!r}{did_you_mean(split, SPLITS)}")
+    return split
+
+
+def _labels(row: Row, card: DatasetCard) -> tuple[str, ...]:
+    """Class names of the row; free text, kept as it is, when the card declares no classes."""
+    text = row["label"]
+    labels = _parts(text) if card.multilabel else (text,) if text else ()
+    unknown = [label for label in labels if card.classes and label not in card.classes]
+    if unknown:
+        hint = did_you_mean(unknown[0], card.classes)
+        if "|" in unknown[0]:
+            hint = "; set multilabel: true in dataset.yaml if several are meant"
+        raise row.error("unknown_label", f"label {unknown[0]!r} is not among the classes{hint}")
+    if len(set(labels)) != len(labels):
+        raise row.error("unknown_label", f"a label stands twice in {text!r}")
+    return labels
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split("|") if part)
+
+
+def _extra(row: Row, card: DatasetCard) -> Mapping[str, str | float | None]:
+    columns: Iterable[str] = dict.fromkeys((*card.tabular, *card.subgroups))
+    return {
+        column: _number(row, column)
+        if card.tabular.get(column) == "numeric"
+        else row[column] or None
+        for column in columns
+    }
+
+
+def _number(row: Row, column: str) -> float:
+    """The cell as a float; NaN when it is empty."""
+    text = row[column].strip()
+    if not text:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise row.error("bad_value", f"{column} is numeric, got {text!r}; leave unknown ones empty")
+    return value
+
+
+def _coordinate(row: Row, column: str) -> float:
+    text = row[column].strip()
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise row.error(
+            "bad_box",
+            f"{column} must be a number from 0, got {text!r}; leave all empty if the phrase is "
+            "absent",
+        )
+    return value
