@@ -38,7 +38,7 @@ def display_pixels(image: Image, /) -> UInt8[np.ndarray, "..."]:
     if image.is_volume:
         raise InputError(
             f"{image.source or 'image'}: expected a 2D image, got a volume of {image.size} voxels; "
-            "take slices first (vesalius.data.volumes.slices)"
+            "take slices first (vesalius.data.slices.slices)"
         )
     if image.axes == "yxc":
         return image.pixels
