@@ -1,0 +1,279 @@
+"""The command line as a user meets it: what is printed, what is written, how it ends."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from typer.testing import CliRunner
+
+from vesalius.cli import app, main
+
+CARD = """\
+format: 1
+name: patches
+modality: xray
+classes:
+  nodule: ["a nodule"]
+  effusion: ["pleural effusion"]
+positive: effusion
+templates: ["chest x-ray showing {}"]
+"""
+
+
+RUN = ["run", "--model", "mini:clip", "--data", "x", "--out", "y"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small dataset folder of noise."""
+    root = tmp_path_factory.mktemp("my data") / "patches"
+    root.mkdir()
+    rng = np.random.default_rng(0)
+    (root / "dataset.yaml").write_text(CARD)
+    with (root / "samples.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["id", "patient", "split", "image", "label", "caption"])
+        for n in range(24):
+            pixels = rng.integers(0, 255, (40, 48), dtype=np.uint8)
+            Pillow.fromarray(pixels).save(root / f"{n}.png")
+            split = ("train", "val", "test")[n % 3]
+            label = ("nodule", "effusion")[n // 3 % 2]
+            writer.writerow([f"s{n}", f"p{n}", split, f"{n}.png", label, f"{label} {n}"])
+    return root
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path_factory, monkeypatch):
+    """No test touches the user's own feature cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def call(*arguments):
+    """Run a command in this process; its exit code and what it printed."""
+    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+
+
+def fails(capsys, *arguments):
+    """Run through the entry point; the one line that a failing command prints."""
+    old = sys.argv
+    sys.argv = ["vesalius", *map(str, arguments)]
+    try:
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+    finally:
+        sys.argv = old
+    assert exit_info.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("vesalius: ")
+    return error
+
+
+@pytest.fixture(scope="module")
+def finished(folder, tmp_path_factory):
+    """A run made by the command line."""
+    out = tmp_path_factory.mktemp("runs") / "first"
+    done = call(
+        "run", "--model", "mini:clip", "--model", "mini:pubmedclip", "--data", folder,
+        "--task", "classification", "--task", "retrieval", "--protocol", "zero-shot",
+        "--protocol", "embedding", "--resamples", 50, "--device", "cpu", "--out", out,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    return out, done.output
+
+
+def test_help_is_light_and_names_every_command():
+    """`--help` imports no torch, no transformers, no scikit-learn, and teaches a first step."""
+    code = (
+        "import sys\nfrom vesalius.cli import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit as e:\n    assert not e.code\n"
+        "heavy = {'torch', 'transformers', 'sklearn', 'pyarrow', 'scipy', 'matplotlib', 'numpy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for command in ("demo", "run", "score", "compare", "report", "check", "phantom", "doctor"):
+        assert command in done.stdout
+    assert "vesalius run --model mini:clip" in done.stdout
+
+
+def test_run_prints_a_table_and_writes_the_run_folder(finished):
+    """The summary has both models and a control; the files of the contract are there."""
+    out, printed = finished
+    for text in ("mini:clip", "mini:pubmedclip", "control:random", "report.html"):
+        assert text in printed
+    for name in ("run.json", "outcomes.jsonl", "metrics.parquet", "metrics.csv", "report.html"):
+        assert (out / name).is_file()
+
+
+def test_score_command_leaves_the_metrics_as_they_are(finished):
+    """Recomputing from predictions changes no byte."""
+    out, _ = finished
+    before = (out / "metrics.parquet").read_bytes()
+    assert call("score", out).exit_code == 0
+    assert (out / "metrics.parquet").read_bytes() == before
+
+
+def test_compare_prints_every_pair_once(finished):
+    """Two models at two protocols are two comparisons, with corrected p values."""
+    done = call("compare", finished[0], "--resamples", 50)
+    assert done.exit_code == 0, done.output
+    assert "p (Holm)" in done.output
+    rows = [line for line in done.output.splitlines() if "mini:clip" in line]
+    assert len(rows) == 2
+
+
+def test_compare_can_be_narrowed_to_a_task(finished):
+    """Only the rows of that task remain."""
+    done = call("compare", finished[0], "--resamples", 50, "--task", "retrieval")
+    assert "retrieval" in done.output
+    assert "classification" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("form", "sign"), [("csv", "model,dataset"), ("latex", r"\toprule"), ("markdown", "|---")]
+)
+def test_report_writes_tables_for_papers(finished, form, sign, tmp_path):
+    """Each format goes to standard output, or into a file."""
+    done = call("report", finished[0], "--format", form)
+    assert done.exit_code == 0, done.output
+    assert sign.replace("---", "-") in done.output.replace("---", "-")
+    call("report", finished[0], "--format", form, "--out", tmp_path / "table")
+    assert (tmp_path / "table").read_text().strip() == done.stdout.strip()
+
+
+def test_report_page_goes_where_it_is_told(finished, tmp_path):
+    """One HTML file."""
+    done = call("report", finished[0], "--out", tmp_path / "page.html", "--no-thumbnails")
+    assert done.exit_code == 0, done.output
+    assert "<html" in (tmp_path / "page.html").read_text()[:500]
+
+
+def test_a_specification_file_says_the_same_as_options(finished, folder, tmp_path):
+    """The same words in YAML give the same metrics; an option wins over the file."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        f"model: [mini:clip, mini:pubmedclip]\ndata: {folder}\ntask: [classification, retrieval]\n"
+        f"protocol: [zero-shot, embedding]\nresamples: 7\ndevice: cpu\nout: {tmp_path / 'no'}\n"
+    )
+    done = call("run", spec, "--out", tmp_path / "run", "--resamples", 50)
+    assert done.exit_code == 0, done.output
+    assert not (tmp_path / "no").exists()
+    same = (tmp_path / "run" / "metrics.csv").read_bytes()
+    assert same == (finished[0] / "metrics.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--data", "x", "--out", "y"], "name at least one --model"),
+        (["run", "--model", "mini:clip", "--data", "x"], "--out"),
+        (["run", "--model", "mini:clpi", "--data", "x", "--out", "y"], "did you mean 'clip'"),
+        (["run", "--model", "mini:clip", "--data", "nowhere", "--out", "y"], "nowhere"),
+        ([*RUN, "--task", "retreival"], "did you mean 'retrieval'"),
+        ([*RUN, "--protocol", "zero"], "unknown protocol"),
+        ([*RUN, "--batch-size", "many"], "expected auto or a positive number"),
+        ([*RUN, "--engine", "ray"], "local"),
+        (["run", "nowhere.yaml"], "nowhere.yaml"),
+        (["score", "nowhere"], "run.json is missing"),
+        (["report", "nowhere"], "run.json is missing"),
+        (["check", "nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes_end_with_one_helpful_line(arguments, words, capsys, tmp_path, monkeypatch):
+    """Exit code 2, no traceback, and the way out in the message."""
+    monkeypatch.chdir(tmp_path)
+    assert words in fails(capsys, *arguments)
+
+
+def test_missing_weights_name_the_command(capsys, folder, tmp_path, monkeypatch):
+    """A genuine model that is not on disk is refused before anything runs."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    error = fails(capsys, "run", "--model", "clip", "--data", folder, "--out", tmp_path / "run")
+    assert "vesalius fetch clip" in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("models: [clip]", "unknown key 'models' (did you mean 'model'?)"),
+        ("limit: none", "limit"),
+        ("- 1", "expected keys"),
+        ("a: [", "expected a YAML file"),
+    ],
+)
+def test_mistakes_in_a_specification_name_file_and_key(text, words, capsys, tmp_path):
+    """Unknown keys get a suggestion, wrong values are quoted."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(text)
+    error = fails(capsys, "run", spec)
+    assert "spec.yaml" in error
+    assert words in error
+
+
+def test_unknown_table_format_gets_a_suggestion(capsys, finished):
+    """A typing error in --format is met with the nearest word."""
+    assert "did you mean 'latex'" in fails(capsys, "report", finished[0], "--format", "latec")
+
+
+def test_check_is_silent_about_good_data_and_loud_about_bad(folder, tmp_path):
+    """Exit 0 with counts; exit 1 with every bad row and its reason."""
+    good = call("check", folder)
+    assert good.exit_code == 0, good.output
+    assert "24 samples (8 train, 8 val, 8 test), 24 patients" in good.output
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "dataset.yaml").write_text(CARD)
+    (bad / "samples.csv").write_text("id,patient,split,image,label\na,p,test,gone.png,nodule\n")
+    done = call("check", bad)
+    assert done.exit_code == 1
+    assert "missing_file" in done.output
+
+
+def test_phantom_is_written_and_never_overwritten(tmp_path, capsys):
+    """The cohort is a dataset; a second call into the same folder is refused."""
+    done = call("phantom", "--out", tmp_path / "cohort", "--patients", 4)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "cohort" / "ct" / "dataset.yaml").is_file()
+    assert "already holds" in fails(capsys, "phantom", "--out", tmp_path / "cohort")
+
+
+def test_models_lists_genuine_ones_and_miniatures():
+    """JSON for programs: every name with capability, licence, and whether it is on disk."""
+    rows = {row["name"]: row for row in json.loads(call("models", "--json").output)}
+    assert {"clip", "pubmedclip", "clipmd", "mini:clip"} <= set(rows)
+    assert rows["mini:clip"]["on_disk"] is True
+    assert "research only" in rows["clipmd"]["license"]
+    assert "encode_dense" in rows["clip"]["capabilities"]
+    assert "mini:clip" in call("models").output
+
+
+def test_verify_prints_the_identity_of_a_model():
+    """Hashes, parameters and the strict verdict."""
+    done = call("verify", "mini:clip")
+    assert done.exit_code == 0, done.output
+    for words in ("model.safetensors", "parameters", "fingerprint", "loaded strictly"):
+        assert words in done.output
+
+
+def test_doctor_tells_what_is_missing():
+    """Versions and devices are there, and so is the way to get an extra."""
+    done = call("doctor")
+    assert done.exit_code == 0, done.output
+    for words in ("transformers", "memory", "model cache", "torchvision"):
+        assert words in done.output
+
+
+def test_demo_runs_every_miniature(tmp_path):
+    """The embedded default ends with a table, a report and no failed cell; again it continues."""
+    done = call("demo", "--out", tmp_path / "demo", "--patients", 20, "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    for name in ("mini:clip", "mini:pubmedclip", "mini:clipmd"):
+        assert name in done.output
+    before = (tmp_path / "demo" / "metrics.csv").read_bytes()
+    assert call("demo", "--out", tmp_path / "demo", "--patients", 20).exit_code == 0
+    assert (tmp_path / "demo" / "metrics.csv").read_bytes() == before
