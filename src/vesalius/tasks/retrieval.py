@@ -1,0 +1,256 @@
+"""Retrieval by embeddings: every query against the full test gallery, never inside batches.
+
+Relevance is either the *pair* (the caption of this image) or a shared *label*. Captions that
+differ only in case or spacing are one caption: each counts as right for the images of all.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from vesalius.capabilities import DualEncoder, ImageEncoder, ModelView
+from vesalius.metrics.retrieval import average_precision, rank_first, rank_positives
+from vesalius.records import DatasetCard, Json, Predictions, Sample, TaskCard
+from vesalius.tasks import Scored, TaskData
+from vesalius.tasks.classification import CHUNK, sample_columns
+from vesalius.tasks.controls import ModelFree
+from vesalius.tasks.retrieval_scores import score_retrieval
+from vesalius.tasks.settings import from_settings, settings_of
+
+Direction = Literal["image→text", "text→image", "image→image"]
+Relevance = Literal["pair", "label"]
+N_SHOWN = 10
+CROSS_MODAL: tuple[Direction, ...] = ("image→text", "text→image")
+NOT_COSINE = -2.0  # below every cosine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """One kind of query over one gallery.
+
+    Attributes:
+        positives: per query the rows of `gallery` that are right, ascending; may be empty.
+    """
+
+    direction: Direction
+    relevance: Relevance
+    samples: tuple[Sample, ...]
+    positives: tuple[np.ndarray, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of its rows."""
+        return tuple(f"{self.direction}/{self.relevance}/{s.id}" for s in self.samples)
+
+    @property
+    def excluded(self) -> Int[np.ndarray, " queries"] | None:
+        """The query's own row where images are searched among themselves."""
+        return np.arange(len(self.samples)) if self.direction == "image→image" else None
+
+    @property
+    def gallery_size(self) -> int:
+        """Items each query is compared with."""
+        return len(self.samples) - (self.direction == "image→image")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRetrieval:
+    """Cosine between embeddings; see `embedding` and `image_embedding`."""
+
+    protocol: Literal["embedding", "image-embedding"] = "embedding"
+    gallery: Literal["all test rows"] = "all test rows"
+    ties: Literal["pessimistic, within 1e-6"] = "pessimistic, within 1e-6"
+    duplicates: Literal["same caption up to case and spacing is relevant"] = (
+        "same caption up to case and spacing is relevant"
+    )
+    shared_label: Literal["any label in common, or both without finding"] = (
+        "any label in common, or both without finding"
+    )
+    metrics_version: Literal[1] = 1
+
+    @property
+    def card(self) -> TaskCard:
+        """Settings as data."""
+        return TaskCard("retrieval", self.protocol, settings_of(self))
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Random features, and images that say nothing or belong to another row."""
+        return ("random", "blank-image", "shuffled-images")
+
+    def unsuitable(self, view: ModelView, data: TaskData, /) -> str | None:
+        """Why this model on this dataset has no gallery to search."""
+        searches = self._searches(data)
+        if not searches:
+            return self._nothing_to_search(data)
+        if isinstance(view.model, ModelFree):
+            return None
+        if not isinstance(view.model, ImageEncoder):
+            return "model has no image embedding"
+        needs_text = any(search.direction in CROSS_MODAL for search in searches)
+        if needs_text and not isinstance(view.model, DualEncoder):
+            return "model has no text embedding in the image space"
+        return None
+
+    def expected(self, data: TaskData, /) -> tuple[str, ...]:
+        """Keys ``direction/relevance/id``, search by search, each by id."""
+        return tuple(key for search in self._searches(data) for key in search.keys)
+
+    def predict(
+        self, view: ModelView, data: TaskData, done: frozenset[str], /
+    ) -> Iterator[Predictions]:
+        """Rank over the whole gallery, then yield the rows that are not done."""
+        for search in self._searches(data):
+            if not done.issuperset(search.keys):
+                yield from _search(search, view, data.card, done=done)
+
+    def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
+        """Metrics and chance levels, overall first, then per direction and relevance."""
+        del card
+        return score_retrieval(predictions)
+
+    def _searches(self, data: TaskData) -> tuple[Search, ...]:
+        test = sorted((s for s in data.samples if s.split == "test"), key=lambda s: s.id)
+        labelled = tuple(s for s in test if s.labelled) if data.card.classes else ()
+        found: list[Search] = []
+        captioned = tuple(s for s in test if s.caption and s.caption.strip())
+        if self.protocol == "embedding" and len(captioned) > 1:
+            both = tuple(s for s in captioned if s.labelled) if data.card.classes else ()
+            for direction in CROSS_MODAL:
+                found.append(Search(direction, "pair", captioned, _same_caption(captioned)))
+                if len(both) > 1:
+                    found.append(Search(direction, "label", both, _same_label(both, own=True)))
+        if len(labelled) > 1:
+            positives = _same_label(labelled, own=False)
+            if any(len(rows) for rows in positives):
+                found.append(Search("image→image", "label", labelled, positives))
+        return tuple(found)
+
+    def _nothing_to_search(self, data: TaskData) -> str:
+        if not any(s.split == "test" for s in data.samples):
+            return "no test rows"
+        if self.protocol == "embedding":
+            return "fewer than two test rows with a caption, and no two that share a label"
+        return "no two test rows share a label"
+
+
+def embedding(settings: Mapping[str, Json], /) -> EmbeddingRetrieval:
+    """All directions that the dataset allows, for models with text and image in one space."""
+    return from_settings(EmbeddingRetrieval, {"protocol": "embedding", **settings})
+
+
+def image_embedding(settings: Mapping[str, Json], /) -> EmbeddingRetrieval:
+    """Only image→image by shared label, for any image encoder."""
+    return from_settings(EmbeddingRetrieval, {"protocol": "image-embedding", **settings})
+
+
+def _same_caption(samples: Sequence[Sample]) -> tuple[np.ndarray, ...]:
+    rows: dict[str, list[int]] = {}
+    normal = [" ".join((s.caption or "").casefold().split()) for s in samples]
+    for row, caption in enumerate(normal):
+        rows.setdefault(caption, []).append(row)
+    shared = {caption: np.array(found) for caption, found in rows.items()}
+    return tuple(shared[caption] for caption in normal)
+
+
+def _same_label(samples: Sequence[Sample], *, own: bool) -> tuple[np.ndarray, ...]:
+    """Rows with a label in common; `own` says whether a row is right for itself."""
+    rows: dict[str, list[int]] = {}
+    for row, sample in enumerate(samples):
+        for name in sample.labels or ("",):
+            rows.setdefault(name, []).append(row)
+    by_labels: dict[frozenset[str], np.ndarray] = {}
+    positives = []
+    for row, sample in enumerate(samples):
+        labels = frozenset(sample.labels or ("",))
+        if labels not in by_labels:
+            by_labels[labels] = np.array(sorted({r for name in labels for r in rows[name]}))
+        shared = by_labels[labels]
+        positives.append(shared if own else shared[shared != row])
+    return tuple(positives)
+
+
+def _search(
+    search: Search, view: ModelView, card: DatasetCard, *, done: frozenset[str]
+) -> Iterator[Predictions]:
+    queries, gallery, answered = _features(search, view)
+    ranks = rank_positives(queries, gallery, search.positives, excluded=search.excluded)
+    ids, keys = np.array([s.id for s in search.samples], dtype=np.str_), search.keys
+    for start in range(0, len(ids), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(ids)))
+        wanted = rows[[keys[row] not in done for row in rows]]
+        if not len(wanted):
+            continue
+        # borders of a batch do not depend on what is done: the same products, the same bits
+        shown = _first(queries[rows] @ gallery.T, rows, search)[np.isin(rows, wanted)]
+        samples = [search.samples[row] for row in wanted]
+        columns = sample_columns(samples, [keys[row] for row in wanted], card)
+        found = [ranks[row] for row in wanted]
+        columns |= {
+            "direction": np.full(len(wanted), search.direction, dtype=np.str_),
+            "relevance": np.full(len(wanted), search.relevance, dtype=np.str_),
+            "gallery": np.full(len(wanted), search.gallery_size, dtype=np.int64),
+            "n_positive": np.array([len(r) for r in found], dtype=np.int64),
+            "rank_first": np.array([rank_first(r) for r in found]),
+            "average_precision": np.array([average_precision(r) for r in found]),
+            "ranks": _lists([r.tolist() for r in found]),
+            "top": _lists([ids[row[row >= 0]].tolist() for row in shown]),
+            "answered": answered[wanted],
+        }
+        yield Predictions(columns)
+
+
+def _features(
+    search: Search, view: ModelView
+) -> tuple[
+    Float[np.ndarray, "queries dim"], Float[np.ndarray, "gallery dim"], Bool[np.ndarray, " queries"]
+]:
+    """Finite embeddings, one dimension added where rows are missing.
+
+    A missing item gets a similarity below every cosine, so it comes last; a missing query ties
+    with everything, which pessimistic ranking turns into the worst possible ranks.
+    """
+
+    def side(kind: str) -> np.ndarray:
+        if kind == "image":
+            return view.image_features(search.samples)
+        return view.text_features([s.caption or "" for s in search.samples])
+
+    from_kind, _, to_kind = search.direction.partition("→")
+    queries, gallery = side(from_kind), side(to_kind)
+    answered, present = (np.isfinite(rows).all(axis=1) for rows in (queries, gallery))
+    if not (answered.all() and present.all()):
+        queries = np.hstack([queries, np.ones((len(queries), 1))])
+        gallery = np.hstack([gallery, np.zeros((len(gallery), 1))])
+        queries[~answered] = 0.0
+        gallery[~present] = 0.0
+        gallery[~present, -1] = NOT_COSINE
+    return queries.astype(np.float32), gallery.astype(np.float32), answered
+
+
+def _first(
+    similarity: Float[np.ndarray, "queries gallery"],
+    rows: Int[np.ndarray, " queries"],
+    search: Search,
+) -> Int[np.ndarray, "queries shown"]:
+    """Gallery rows of the best items, -1 where there are no more; wrong before right if tied."""
+    rank_key = np.round(similarity.astype(np.float64), 6)
+    for place, row in enumerate(rows):
+        rank_key[place, search.positives[row]] -= 1e-9
+    if search.excluded is not None:
+        rank_key[np.arange(len(rows)), rows] = -np.inf
+    n_shown = min(N_SHOWN, similarity.shape[1])
+    best = np.argpartition(-rank_key, n_shown - 1, axis=1)[:, :n_shown]
+    values = np.take_along_axis(rank_key, best, axis=1)
+    best = np.take_along_axis(best, np.lexsort((best, -values), axis=1), axis=1)
+    shown = np.take_along_axis(rank_key, best, axis=1) > -np.inf
+    return np.where(shown, best, -1)
+
+
+def _lists(values: Sequence[list[object]]) -> np.ndarray:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
