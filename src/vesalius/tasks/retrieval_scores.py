@@ -5,7 +5,7 @@ estimate says how many queries were left.
 """
 
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -34,6 +34,7 @@ AVERAGED = (
 )
 
 
+@runtime_checkable
 class Chance(Protocol):
     """Expected value of a metric for one query under a random order of the gallery."""
 

@@ -5,25 +5,18 @@ one allowed value: they stand in the task card, and a card that says otherwise i
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import Field, fields
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from vesalius.errors import InputError
 from vesalius.records import Json
 
-
-class Record(Protocol):
-    """Any dataclass."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+R = TypeVar("R")
 
 
-R = TypeVar("R", bound=Record)
-
-
-def settings_of(task: Record, /) -> dict[str, Json]:
+def settings_of(task: object, /) -> dict[str, Json]:
     """All fields of a task's record as JSON values; tuples become lists."""
-    return {f.name: _plain(getattr(task, f.name)) for f in fields(task)}
+    return {f.name: _plain(getattr(task, f.name)) for f in _fields(task)}
 
 
 def from_settings(record: type[R], settings: Mapping[str, Json], /) -> R:
@@ -33,11 +26,15 @@ def from_settings(record: type[R], settings: Mapping[str, Json], /) -> R:
         InputError: for an unknown name, or a value that the field cannot have.
     """
     hints = get_type_hints(record)
-    known = {f.name: hints[f.name] for f in fields(record)}
+    known = {f.name: hints[f.name] for f in _fields(record)}
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise InputError(f"unknown setting {unknown[0]!r}; there are: {', '.join(known)}")
     return record(**{name: _typed(name, known[name], value) for name, value in settings.items()})
+
+
+def _fields(record: object) -> tuple[Field[Any], ...]:
+    return fields(cast(Any, record))  # the type of "any dataclass" has no name
 
 
 def _plain(value: object) -> Json:
