@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -52,7 +53,7 @@ def test_a_damaged_line_is_never_believed(data):
 
 def test_what_was_appended_is_read_in_order(tmp_path):
     """Two appends give two records, in one private file."""
-    with Journal(tmp_path / "journal") as journal:
+    with closing(Journal(tmp_path / "journal")) as journal:
         journal.append({"n": 1})
         journal.append({"n": 2})
     (path,) = (tmp_path / "journal").iterdir()
@@ -62,7 +63,7 @@ def test_what_was_appended_is_read_in_order(tmp_path):
 
 def test_no_file_without_an_append(tmp_path):
     """Opening a journal and closing it leaves no empty file behind."""
-    with Journal(tmp_path / "journal"):
+    with closing(Journal(tmp_path / "journal")):
         pass
     assert not (tmp_path / "journal").exists()
 

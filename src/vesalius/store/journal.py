@@ -11,8 +11,6 @@ import secrets
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from vesalius.errors import RunError
 from vesalius.records import Json
@@ -61,17 +59,6 @@ class Journal:
     def __init__(self, folder: Path, /) -> None:
         self._path = folder / f"{os.getpid():d}-{secrets.token_hex(6)}.jsonl"
         self._descriptor: int | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def append(self, record: Mapping[str, Json], /) -> None:
         """Write one record and return only when it is on disk.
