@@ -317,7 +317,7 @@ class Greedy(Brightness):
         """As a device with little memory would."""
         if len(images) > 2:
             raise RuntimeError("CUDA error: out of memory")
-        if any("s0010" in image.source for image in images):
+        if any("s0190" in image.source for image in images):
             raise MemoryError("one picture too many")
         return super().encode_images(images)
 
