@@ -190,8 +190,8 @@ def _search(
         columns = sample_columns(samples, [keys[row] for row in wanted], card)
         found = [ranks[row] for row in wanted]
         columns |= {
-            "direction": np.full(len(wanted), search.direction, dtype=np.str_),
-            "relevance": np.full(len(wanted), search.relevance, dtype=np.str_),
+            "direction": np.array([search.direction] * len(wanted)),
+            "relevance": np.array([search.relevance] * len(wanted)),
             "gallery": np.full(len(wanted), search.gallery_size, dtype=np.int64),
             "n_positive": np.array([len(r) for r in found], dtype=np.int64),
             "rank_first": np.array([rank_first(r) for r in found]),
