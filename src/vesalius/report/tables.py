@@ -1,0 +1,298 @@
+"""From metric rows to the records that every output shows: headline, controls, matrix.
+
+A headline *clears a control* when its whole interval lies on the better side of the control's
+whole interval (``low`` above the control's ``high`` where higher is better). Touching or
+overlapping intervals do not clear. A control without an interval counts with its value.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from vesalius.records import TASKS, Cell, Done, Estimate, Failed, MetricRow, NotApplicable, Outcome
+
+# (metric, class name): the first that a cell has wins, else the first row that it stored, because
+# a task lists its headline first. A binary task has `f1` of its positive class, others have not.
+HEADLINE: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "classification": (("f1", ""), ("macro_f1", "")),
+    "segmentation": (("dice", ""),),
+    "generation": (("ssim", ""),),
+    "retrieval": (("recall@5", ""),),
+    "grounding": (("iou", ""),),
+    "vqa": (("accuracy", ""),),
+}
+COMPANION: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "classification": (("auroc", ""), ("macro_auroc", "")),
+    "retrieval": (("recall@5[chance]", ""),),
+}
+CONTROL = "control:"
+_OF_MODEL = re.compile(r"^control:[^(]*\((?P<model>.*)\)$", re.DOTALL)
+
+Clearance = Literal["clears", "does not clear", "no control", "undefined"]
+Status = Literal["done", "n/a", "failed", "not run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One protocol of one model in the matrix, or one line of a printed table.
+
+    Attributes:
+        note: reason of an n/a cell, error of a failed one, reason of an undefined headline.
+        headline: the headline estimate; None when the cell has no metric row for it.
+        companion: a second, threshold-free estimate shown small.
+        controls: the control rows that the headline is compared with.
+        heat: position of the value between its strongest control (0) and the best model on the
+            same dataset, task and metric (1); NaN when there is no control or no value.
+    """
+
+    cell: Cell
+    status: Status
+    note: str = ""
+    headline: MetricRow | None = None
+    companion: MetricRow | None = None
+    controls: tuple[MetricRow, ...] = ()
+    clearance: Clearance = "no control"
+    heat: float = math.nan
+
+    @property
+    def is_control(self) -> bool:
+        """Whether this is a control and not a model."""
+        return is_control(self.cell.model)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Models × tasks on one dataset; `places` holds at least one entry for each pair."""
+
+    dataset: str
+    models: tuple[str, ...]
+    tasks: tuple[str, ...]
+    places: Mapping[tuple[str, str], tuple[Entry, ...]]
+
+
+def is_control(model: str, /) -> bool:
+    """Whether the name is that of a control."""
+    return model.startswith(CONTROL)
+
+
+def group_by_cell(rows: Iterable[MetricRow], /) -> dict[Cell, list[MetricRow]]:
+    """Rows of each cell, in their order."""
+    groups: dict[Cell, list[MetricRow]] = {}
+    for row in rows:
+        groups.setdefault(row.cell, []).append(row)
+    return groups
+
+
+def headline_of(task: str, rows: Sequence[MetricRow], /) -> MetricRow | None:
+    """The row that stands for a cell: by `HEADLINE`, else the first one without a subgroup."""
+    whole = [row for row in rows if not row.subgroup]
+    return _pick(whole, HEADLINE.get(task, ())) or (whole[0] if whole else None)
+
+
+def _pick(rows: Iterable[MetricRow], names: Sequence[tuple[str, str]]) -> MetricRow | None:
+    found = {(row.estimate.metric, row.class_name): row for row in rows if not row.subgroup}
+    return next((found[name] for name in names if name in found), None)
+
+
+def controls_of(row: MetricRow, rows: Iterable[MetricRow], /) -> tuple[MetricRow, ...]:
+    """Control rows of the same estimate, by the same protocol on the same samples.
+
+    A control made for one model, ``control:name(model)``, counts for that model only.
+    """
+    return tuple(
+        other
+        for other in rows
+        if is_control(other.cell.model)
+        and _same_place(other, row)
+        and _is_meant_for(other.cell.model, row.cell.model)
+    )
+
+
+def _same_place(one: MetricRow, other: MetricRow) -> bool:
+    return _place(one) == _place(other)
+
+
+def _place(row: MetricRow) -> tuple[str, ...]:
+    cell = row.cell
+    where = (cell.dataset, cell.task, cell.protocol, row.split, row.subgroup, row.class_name)
+    return (*where, row.estimate.metric)
+
+
+def _is_meant_for(control: str, model: str) -> bool:
+    match = _OF_MODEL.match(control)
+    return match is None or match["model"] == model
+
+
+def clearance(estimate: Estimate, controls: Sequence[MetricRow], /) -> Clearance:
+    """Whether `estimate` clears every control, by the rule at the top of this module.
+
+    ``undefined`` when the estimate has no interval or a control no value.
+    """
+    if not controls:
+        return "no control"
+    sign = 1.0 if estimate.higher_is_better else -1.0
+    worst = min(sign * estimate.low, sign * estimate.high)
+    bars = [_best_end(row.estimate, sign) for row in controls]
+    if math.isnan(worst) or any(math.isnan(bar) for bar in bars):
+        return "undefined"
+    return "clears" if worst > max(bars) else "does not clear"
+
+
+def _best_end(control: Estimate, sign: float) -> float:
+    if math.isnan(control.low) or math.isnan(control.high):
+        return sign * control.value
+    return max(sign * control.low, sign * control.high)
+
+
+def strongest(controls: Sequence[MetricRow], /) -> MetricRow | None:
+    """The control with the best value; None when none has one."""
+    defined = [row for row in controls if not math.isnan(row.estimate.value)]
+    return max(defined, key=lambda row: _signed(row.estimate), default=None)
+
+
+def _signed(estimate: Estimate) -> float:
+    return estimate.value if estimate.higher_is_better else -estimate.value
+
+
+def entries(outcomes: Sequence[Outcome], metrics: Sequence[MetricRow], /) -> tuple[Entry, ...]:
+    """One entry for every cell that has an outcome or a metric row, controls included.
+
+    Ordered by dataset, task (in the order of the contract), protocol, models before controls,
+    model.
+    """
+    groups = group_by_cell(metrics)
+    peers = _group_by_column(metrics)
+    known = {outcome.cell: outcome for outcome in outcomes}
+    cells = dict.fromkeys([*known, *groups])
+    made = [_entry(c, known.get(c), groups.get(c, []), peers) for c in cells]
+    return tuple(sorted(_with_heat(made), key=_order))
+
+
+Column = tuple[str, str, str, str]
+
+
+def _group_by_column(metrics: Iterable[MetricRow]) -> dict[Column, list[MetricRow]]:
+    columns: dict[Column, list[MetricRow]] = {}
+    for row in metrics:
+        if is_control(row.cell.model) and not row.subgroup:
+            columns.setdefault(_column(row), []).append(row)
+    return columns
+
+
+def _column(row: MetricRow) -> Column:
+    return (row.cell.dataset, row.cell.task, row.estimate.metric, row.class_name)
+
+
+def _order(entry: Entry) -> tuple[str, int, str, bool, str]:
+    cell = entry.cell
+    return (cell.dataset, task_rank(cell.task), cell.protocol, entry.is_control, cell.model)
+
+
+def task_rank(task: str, /) -> int:
+    """Place of a task in the contract's order; unknown ones come last."""
+    return TASKS.index(task) if task in TASKS else len(TASKS)
+
+
+def _entry(
+    cell: Cell,
+    outcome: Outcome | None,
+    rows: Sequence[MetricRow],
+    peers: Mapping[Column, Sequence[MetricRow]],
+) -> Entry:
+    if isinstance(outcome, NotApplicable):
+        return Entry(cell, "n/a", outcome.reason)
+    if isinstance(outcome, Failed):
+        return Entry(cell, "failed", outcome.error)
+    headline = headline_of(cell.task, rows)
+    companion = _pick(rows, COMPANION.get(cell.task, ()))
+    if headline is None:
+        return Entry(cell, "done", "no metric was computed")
+    if is_control(cell.model):
+        return Entry(cell, "done", headline.estimate.reason, headline, companion)
+    controls = controls_of(headline, peers.get(_column(headline), ()))
+    verdict = clearance(headline.estimate, controls)
+    return Entry(cell, "done", headline.estimate.reason, headline, companion, controls, verdict)
+
+
+def _with_heat(made: Sequence[Entry]) -> list[Entry]:
+    best: dict[Column, float] = {}
+    for entry in made:
+        if entry.headline is not None and not entry.is_control:
+            value = _signed(entry.headline.estimate)
+            key = _column(entry.headline)
+            best[key] = float(np.fmax(best.get(key, math.nan), value))
+    return [_heated(entry, best) for entry in made]
+
+
+def _heated(entry: Entry, best: Mapping[Column, float]) -> Entry:
+    bar = strongest(entry.controls)
+    if entry.headline is None or bar is None:
+        return entry
+    value, floor = _signed(entry.headline.estimate), _signed(bar.estimate)
+    top = best[_column(entry.headline)]
+    if math.isnan(value) or top <= floor or entry.clearance != "clears":
+        heat = math.nan if math.isnan(value) else 0.0
+    else:
+        heat = min(max((value - floor) / (top - floor), 0.0), 1.0)
+    return replace(entry, heat=heat)
+
+
+def matrices(
+    made: Sequence[Entry], /, *, models: Iterable[str] = (), datasets: Iterable[str] = ()
+) -> tuple[Matrix, ...]:
+    """One matrix per dataset, without controls; a place that nothing was tried for says so.
+
+    Args:
+        made: the result of `entries`.
+        models: further rows to show, such as models that loaded but have no outcome.
+        datasets: further matrices to show.
+    """
+    shown = [entry for entry in made if not entry.is_control]
+    rows = dict.fromkeys([*models, *(entry.cell.model for entry in shown)])
+    tasks = tuple(sorted({entry.cell.task for entry in shown}, key=task_rank))
+    names = dict.fromkeys([*datasets, *(entry.cell.dataset for entry in shown)])
+    return tuple(_matrix(name, tuple(rows), tasks, shown) for name in names)
+
+
+def _matrix(
+    dataset: str, models: tuple[str, ...], tasks: tuple[str, ...], shown: Sequence[Entry]
+) -> Matrix:
+    places: dict[tuple[str, str], tuple[Entry, ...]] = {}
+    for model in models:
+        for task in tasks:
+            here = tuple(
+                entry
+                for entry in shown
+                if (entry.cell.model, entry.cell.dataset, entry.cell.task) == (model, dataset, task)
+            )
+            gap = Entry(Cell(model, dataset, task, ""), "not run", "no outcome was recorded")
+            places[model, task] = here or (gap,)
+    return Matrix(dataset, models, tasks, places)
+
+
+def text_of(value: float, /) -> str:
+    """A value for reading: three decimals, four significant digits from 10 on, ``n/a`` for NaN."""
+    if math.isnan(value):
+        return "n/a"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def interval_text(estimate: Estimate, /) -> str:
+    """``[low, high]``, empty when there is no interval."""
+    if math.isnan(estimate.low) or math.isnan(estimate.high):
+        return ""
+    return f"[{text_of(estimate.low)}, {text_of(estimate.high)}]"
+
+
+def outcome_counts(outcomes: Iterable[Outcome], /) -> dict[Status, int]:
+    """How many cells of models (not controls) ended how."""
+    counts: dict[Status, int] = {"done": 0, "n/a": 0, "failed": 0}
+    names: dict[type, Status] = {Done: "done", NotApplicable: "n/a", Failed: "failed"}
+    for outcome in outcomes:
+        if not is_control(outcome.cell.model):
+            counts[names[type(outcome)]] += 1
+    return counts
