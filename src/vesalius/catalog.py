@@ -132,7 +132,7 @@ def _parse(text: str) -> ModelRequest:
     if text in models():
         return ModelRequest(text, models()[text], "hub", models()[text].repo)
     folder = Path(text).expanduser()
-    if folder.is_dir():
+    if text and folder.is_dir():
         return ModelRequest(folder.resolve().name, _guess(folder), "folder", str(folder))
     return ModelRequest(text, _entry(text), "hub", "")
 

@@ -11,11 +11,44 @@ from pathlib import Path
 
 import numpy as np
 
-WORDS = (
-    "a an the of with no and on in left right upper lower zone lung lungs heart chest x ray "
-    "showing findings consistent normal pneumonia nodule effusion consolidation pneumothorax "
-    "cardiomegaly enlarged large small radiograph study patient"
-).split()
+WORDS = [
+    "a",
+    "an",
+    "the",
+    "of",
+    "with",
+    "no",
+    "and",
+    "on",
+    "in",
+    "left",
+    "right",
+    "upper",
+    "lower",
+    "zone",
+    "lung",
+    "lungs",
+    "heart",
+    "chest",
+    "x",
+    "ray",
+    "showing",
+    "findings",
+    "consistent",
+    "normal",
+    "pneumonia",
+    "nodule",
+    "effusion",
+    "consolidation",
+    "pneumothorax",
+    "cardiomegaly",
+    "enlarged",
+    "large",
+    "small",
+    "radiograph",
+    "study",
+    "patient",
+]
 IMAGE_SIZE = 64
 PATCH = 16
 WIDTH = 48
@@ -231,8 +264,10 @@ def build_siglip(folder: Path, *, seed: int = 3) -> Path:
         "num_attention_heads": 4,
     }  # fmt: skip
     size = write_siglip_tokenizer(folder)
-    text = tower | {"model_type": "siglip_text_model", "vocab_size": size,
-                    "max_position_embeddings": 16}  # fmt: skip
+    text = tower | {
+        "model_type": "siglip_text_model", "vocab_size": size, "bos_token_id": 0,
+        "eos_token_id": 1, "pad_token_id": 1, "max_position_embeddings": 16,
+    }  # fmt: skip
     vision = tower | {"model_type": "siglip_vision_model", "image_size": IMAGE_SIZE,
                       "patch_size": PATCH}  # fmt: skip
     config = {"architectures": ["SiglipModel"], "model_type": "siglip", "initializer_factor": 1.0,

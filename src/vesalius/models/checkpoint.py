@@ -209,7 +209,8 @@ def image_processor(checkpoint: Checkpoint) -> str:
             "image_processor", {}
         )
     name = settings.get("image_processor_type") or settings.get("feature_extractor_type") or ""
-    return str(name).replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast")
+    present = str(name).replace("FeatureExtractor", "ImageProcessor")
+    return present.removesuffix("Fast").removesuffix("Pil")
 
 
 def card_of(

@@ -121,9 +121,14 @@ def load_image_processor(checkpoint: Checkpoint, /) -> Any:
         raise ModelError(
             f"{checkpoint.folder}: preprocessor_config.json is missing or names no image processor"
         )
-    processor = AutoImageProcessor.from_pretrained(
-        checkpoint.folder, backend="pil", local_files_only=True, trust_remote_code=False
-    )
+    try:
+        processor = AutoImageProcessor.from_pretrained(
+            checkpoint.folder, backend="pil", local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{checkpoint.folder}: cannot read the image processor {expected}: {error}"
+        ) from error
     name = type(processor).__name__
     if name.removesuffix("Pil") != expected or processor.backend != "pil":
         raise ModelError(

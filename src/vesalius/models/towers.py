@@ -20,7 +20,7 @@ from vesalius.models.preprocessing import Fit, frame_of, model_input
 from vesalius.records import Image
 
 BATCH = 32  # bounds memory; callers with larger lists lose nothing
-BLANK = Image(np.zeros((8, 8), np.uint8), "yx", "display", (0, 255), source="blank")
+BLANK = Image(np.zeros((8, 8), np.uint8), "yx", "display", (0.0, 255.0), source="blank")
 
 Item = TypeVar("Item")
 
@@ -90,7 +90,7 @@ def pooled(output: Any, /) -> torch.Tensor:
     return features
 
 
-def check_texts(texts: Sequence[str], /) -> list[str]:
+def check_texts(texts: Sequence[object], /) -> list[str]:
     """The texts as a list.
 
     Raises:
@@ -98,10 +98,12 @@ def check_texts(texts: Sequence[str], /) -> list[str]:
     """
     if isinstance(texts, str):
         raise InputError(f"expected a list of texts, got one string {texts!r}; write [{texts!r}]")
+    checked = []
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise InputError(f"texts[{index}]: expected a string, got {text!r}")
-    return list(texts)
+        checked.append(text)
+    return checked
 
 
 def encode_images(towers: ClipTowers, images: Sequence[Image], /) -> Float[np.ndarray, "n dim"]:
