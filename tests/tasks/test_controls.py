@@ -53,7 +53,8 @@ def test_controls_of_a_perfect_model_fall_to_chance(protocol: str, kind: str) ->
         classes = BINARY if kind == "binary" else (*BINARY, "effusion")
         positive = "pneumonia" if kind == "binary" else None
         data, rows = cohort(classes, positive=positive, n_per_class=50)
-    task = make_task("classification", protocol)
+    few = {"shots": [16], "n_draws": 3} if protocol == "few-shot" else {}
+    task = make_task("classification", protocol, few)
     view = view_of(rows, FakeDualEncoder(tuple(data.card.classes)))
     metric = "auroc" if kind == "binary" else "macro_auroc"
     metric += "[16-shot]" if protocol == "few-shot" else ""

@@ -32,6 +32,8 @@ from vesalius.tasks.probing import learning_rows
 
 BINARY = ("normal", "pneumonia")
 PROBES = ["linear-probe", "knn", "few-shot"]
+FEW = {"few-shot": {"shots": [4, 16], "n_draws": 2}}
+FEWER = {"few-shot": {"shots": [4], "n_draws": 2}}
 
 
 def without(data: TaskData, split: str) -> TaskData:
@@ -44,7 +46,7 @@ def without(data: TaskData, split: str) -> TaskData:
 def test_separable_classes_are_learnt(protocol: str, n_classes: int) -> None:
     """With little noise every probe is nearly perfect, for two classes and for three."""
     data, rows = cohort(CLASSES[:n_classes], noise=0.1, n_per_class=16)
-    task = make_task("classification", protocol)
+    task = make_task("classification", protocol, FEW.get(protocol))
     values = values_of(task, predict_all(task, view_of(rows), data), data.card)
     suffix = "[16-shot]" if protocol == "few-shot" else ""
     assert values[f"macro_auroc{suffix}"] > 0.99
@@ -55,7 +57,7 @@ def test_separable_classes_are_learnt(protocol: str, n_classes: int) -> None:
 def test_findings_are_learnt_one_by_one(protocol: str) -> None:
     """Multilabel: each finding has its own probe and its own metrics."""
     data, rows = multilabel_cohort(noise=0.2)
-    task = make_task("classification", protocol)
+    task = make_task("classification", protocol, FEWER.get(protocol))
     values = values_of(task, predict_all(task, view_of(rows), data), data.card)
     suffix = "[4-shot]" if protocol == "few-shot" else ""
     assert values[f"auroc{suffix} @ effusion"] > 0.95
@@ -97,7 +99,7 @@ def test_neighbours_agree_with_scikit_learn() -> None:
 def test_probes_never_see_test_features(protocol: str) -> None:
     """Whatever one test image looks like, the other rows are the same."""
     data, rows = cohort(BINARY, positive="pneumonia", noise=0.5, n_per_class=16)
-    task = make_task("classification", protocol)
+    task = make_task("classification", protocol, FEWER.get(protocol))
     before = predict_all(task, view_of(rows), data)
     changed = {**rows, "test-normal-00": axis(5)}
     after = predict_all(task, view_of(changed), data)

@@ -30,6 +30,7 @@ from vesalius.tasks import TaskData, make_task, n_unanswered
 
 TASK = make_task("classification", "zero-shot")
 BINARY = ("normal", "pneumonia")
+FEW = {"few-shot": {"shots": [1, 4], "n_draws": 2}}
 
 
 def test_probabilities_are_one_softmax_of_scaled_cosines() -> None:
@@ -105,7 +106,7 @@ def test_the_positive_class_decides_the_direction() -> None:
 def test_test_labels_change_no_prediction(protocol: str) -> None:
     """Defect 10 of peers: nothing, threshold included, may be tuned on test."""
     data, rows = cohort(BINARY, positive="pneumonia", noise=0.6, n_per_class=20)
-    task = make_task("classification", protocol)
+    task = make_task("classification", protocol, FEW.get(protocol))
     flipped = tuple(
         replace(s, labels=(BINARY[s.labels[0] == "normal"],)) if s.split == "test" else s
         for s in data.samples
@@ -219,7 +220,7 @@ def test_a_class_that_test_lacks_is_undefined_not_zero() -> None:
 def test_resumed_rows_equal_rows_in_one_go(protocol: str) -> None:
     """Half now and half later gives the same bits, and nothing twice."""
     data, rows = cohort(noise=0.5, n_per_class=30)
-    task = make_task("classification", protocol)
+    task = make_task("classification", protocol, FEW.get(protocol))
     full = predict_all(task, view_of(rows), data)
     keys = task.expected(data)
     assert full["key"].tolist() == list(keys)
@@ -235,7 +236,7 @@ def test_resumed_rows_equal_rows_in_one_go(protocol: str) -> None:
 def test_the_order_of_the_samples_means_nothing(protocol: str) -> None:
     """Reversing the file gives the same table."""
     data, rows = cohort(noise=0.5, n_per_class=17)
-    task = make_task("classification", protocol)
+    task = make_task("classification", protocol, FEW.get(protocol))
     backwards = replace(data, samples=data.samples[::-1])
     assert_same(predict_all(task, view_of(rows), data), predict_all(task, view_of(rows), backwards))
 
