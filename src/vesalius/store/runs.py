@@ -212,8 +212,9 @@ def _csv_cell(value: Json) -> str:
     if isinstance(value, float):
         return "" if value != value else repr(value)  # noqa: PLR0124 - the NaN test without numpy
     text = str(value)
-    is_text = isinstance(value, str)
-    return f"'{text}" if is_text and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    is_formula = isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r"))
+    # the writer does not quote a lone carriage return, which readers take for the end of a row
+    return ("'" if is_formula else "") + text.replace("\r", " ")
 
 
 def _pretty(value: Mapping[str, Json]) -> bytes:
