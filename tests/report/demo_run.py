@@ -22,7 +22,6 @@ from vesalius.records import (
     RunSpec,
     TaskCard,
 )
-from vesalius.store.files import write_atomic
 from vesalius.store.runs import FORMAT, RunFolder, thumbnail_path
 
 NAN = float("nan")
@@ -218,8 +217,8 @@ def _query(
     names: Names, n: int, i: int, strength: float, rng: np.random.Generator
 ) -> dict[str, object]:
     rank = int(min(n, 1 + rng.exponential(n / (1 + 12 * strength))))
-    top = rng.choice(n, size=10, replace=False)
-    if rank <= 10:
+    top = rng.choice(n, size=min(10, n), replace=False)
+    if rank <= len(top):
         top[rank - 1] = i
     return {
         "id": names.sample.format(i), "patient": names.sample.format(i), "split": "test",
@@ -248,4 +247,6 @@ def write_pictures(path: Path, names: Names, n: int, seed: int) -> None:
         grey = np.clip(150 - 110 * lungs + 70 * spot + rng.normal(0, 3, x.shape), 0, 255)
         stream = io.BytesIO()
         Pillow.fromarray(grey.astype(np.uint8)).save(stream, format="JPEG", quality=80)
-        write_atomic(thumbnail_path(path, names.dataset, names.sample.format(i)), stream.getvalue())
+        picture = thumbnail_path(path, names.dataset, names.sample.format(i))
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(stream.getvalue())
