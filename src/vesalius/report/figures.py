@@ -169,8 +169,8 @@ def _square(at: tuple[float, float], size: tuple[float, float], count: int, shar
 
 
 def heat_level(share: float, /) -> int:
-    """Colour step 0 to 6 of a share of 1; 0 only for shares below 1/14."""
-    return min(6, max(0, math.floor(share * 7 - 0.5) + 1)) if share < 1 else 6
+    """Colour step 0 to 6 of a share of 1."""
+    return min(6, max(0, round(6 * share)))
 
 
 def interval_bar(value: float, low: float, high: float, /, *, marks: Sequence[float]) -> Markup:
