@@ -1,0 +1,97 @@
+"""Which of two models is better, on the same patients, and how sure one can be."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from vesalius.engine.scoring import task_and_card
+from vesalius.records import Cell, Done, Predictions, Resampling
+from vesalius.stats import Difference, Statistic, holm, paired_difference
+from vesalius.store.runs import Run, read_predictions, read_run
+from vesalius.tasks import Scored
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """First minus second on the headline metric; `p_holm` is corrected over all comparisons."""
+
+    first: Cell
+    second: Cell
+    difference: Difference
+    p_holm: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    cell: Cell
+    keys: tuple[str, ...]
+    patients: np.ndarray
+    headline: Scored
+
+
+def compare_runs(
+    runs: Sequence[Path], /, *, task: str | None, resampling: Resampling
+) -> tuple[Comparison, ...]:
+    """Every pair of models that has predictions for identical rows at the same protocol.
+
+    The metric is the task's headline, the first that it scores. Controls are left out.
+    """
+    places: dict[tuple[str, str, str], list[_Entry]] = {}
+    for path in runs:
+        run = read_run(path)
+        for outcome in run.outcomes:
+            if isinstance(outcome, Done) and _is_wanted(outcome.cell, task):
+                cell = outcome.cell
+                place = (cell.dataset, cell.task, cell.protocol)
+                places.setdefault(place, []).append(_entry(run, outcome))
+    found = [
+        (one, other, _difference(one, other, resampling))
+        for entries in places.values()
+        for one, other in combinations(entries, 2)
+        if one.keys == other.keys and one.cell != other.cell
+    ]
+    adjusted = holm([difference.p_value for *_, difference in found])
+    return tuple(
+        Comparison(one.cell, other.cell, difference, float(p))
+        for (one, other, difference), p in zip(found, adjusted, strict=True)
+    )
+
+
+def _is_wanted(cell: Cell, task: str | None) -> bool:
+    return not cell.model.startswith("control:") and task in (None, cell.task)
+
+
+def _entry(run: Run, outcome: Done) -> _Entry:
+    predictions: Predictions = read_predictions(run.path, outcome.cell)
+    task, card = task_and_card(run.info, outcome)
+    headline = task.score(predictions, card)[0]
+    keys = tuple(predictions["key"].tolist())
+    return _Entry(outcome.cell, keys, predictions["patient"], headline)
+
+
+def _difference(one: _Entry, other: _Entry, resampling: Resampling) -> Difference:
+    first, second = (_on_rows(entry.headline) for entry in (one, other))
+    return paired_difference(
+        first,
+        second,
+        groups=one.patients,
+        metric=one.headline.metric,
+        **dataclasses.asdict(resampling),
+    )
+
+
+def _on_rows(scored: Scored) -> Statistic:
+    """The statistic over all rows of the table, those it is not defined on left out."""
+    rows = scored.rows
+    if rows is None:
+        return scored.statistic
+    statistic = scored.statistic
+
+    def on_members(drawn: np.ndarray) -> float:
+        return statistic(drawn[np.isin(drawn, rows)])
+
+    return on_members
