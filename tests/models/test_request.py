@@ -1,5 +1,8 @@
 """From a name to a loaded model, offline, under the real repository ids."""
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -40,6 +43,31 @@ def test_real_repositories_load_from_the_cache_without_network(
     assert "pytorch_model.bin" in model.card.weights
     assert model.score_texts(pictures, TEXTS).shape == (3, 3)
     assert no_network == []
+
+
+GUARDED = """
+import socket, sys
+def refuse(*arguments, **settings):
+    print("attempt", arguments[:2])
+    raise OSError("the network is closed in this test")
+socket.getaddrinfo = socket.create_connection = refuse
+socket.socket.connect = socket.socket.connect_ex = refuse
+from vesalius import load_model
+for text in sys.argv[1:]:
+    print(load_model(text, device="cpu").card.source)
+"""
+
+
+def test_loading_needs_no_offline_switch(checkpoints: Path, hub_cache: Path) -> None:
+    """In a process of its own without ``HF_HUB_OFFLINE`` nothing is attempted either."""
+    tiny.offline_hub(hub_cache, "org/clip", checkpoints / "clip-safe", revision=SHA)
+    online = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    names = [str(checkpoints / "clipmd-safe"), str(checkpoints / "siglip"), "hf:org/clip"]
+    result = subprocess.run(
+        [sys.executable, "-c", GUARDED, *names],
+        capture_output=True, text=True, env=online, timeout=120, check=False,
+    )  # fmt: skip
+    assert result.stdout.split() == ["local", "local", "org/clip"], result.stderr
 
 
 def test_an_uncatalogued_repository_loads_by_the_generic_adapter(

@@ -122,6 +122,8 @@ def open_model(
         InputError: if an option or the device is unknown.
         ModelError: if the files are missing, not allowed or not what they should be.
     """
-    module, _, function = request.entry.loader.partition(":")
+    entry = request.entry
+    settled = complete(options or {}, declared=entry.options, adapter=entry.adapter)
+    module, _, function = entry.loader.partition(":")
     load = getattr(importlib.import_module(module), function)
-    return load(resolve_model(request), name=request.name, device=device, options=options or {})
+    return load(resolve_model(request), name=request.name, device=device, options=settled)
