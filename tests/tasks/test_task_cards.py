@@ -17,6 +17,7 @@ from vesalius.records import DatasetCard, TaskCard
 from vesalius.stats import statistic
 from vesalius.tasks import TASKS, Task, default_protocols, make_task, task_from_card
 from vesalius.tasks.prompts import class_embeddings, class_prompts, fill
+from vesalius.tasks.row_subset import OnRows
 from vesalius.tasks.spread import SpreadOf
 from vesalius.tasks.thresholds import best_f1_threshold
 
@@ -167,3 +168,19 @@ def test_spread_is_the_same_batched_and_one_by_one() -> None:
         spread = SpreadOf(three, kind)
         one_by_one = [spread(np.repeat(np.arange(20), w.astype(int))) for w in weights]
         np.testing.assert_allclose(spread.batched(weights), one_by_one, atol=1e-12)
+
+
+def test_a_statistic_on_some_rows_is_the_whole_one_without_the_others() -> None:
+    """Short arrays and zero weights elsewhere are the same thing."""
+    rng = np.random.default_rng(1)
+    truth, score = rng.random(30) > 0.5, rng.random(30)
+    rows = np.arange(3, 30, 3)
+    short = OnRows(statistic("auroc", truth[rows], score[rows]), rows)
+    whole = statistic("auroc", truth, score)
+    drawn = rng.choice(rows, size=12)
+    assert short(drawn) == whole(drawn)
+    weights = np.zeros((5, 30))
+    weights[:, rows] = rng.integers(0, 3, size=(5, len(rows)))
+    np.testing.assert_allclose(short.batched(weights), whole.batched(weights))
+    with pytest.raises(InputError, match="among the 9"):
+        short(np.array([3, 4]))

@@ -31,6 +31,7 @@ from vesalius.tasks.probes import (
     stack,
 )
 from vesalius.tasks.probing import linear_answer, unsuitable_probe
+from vesalius.tasks.row_subset import OnRows
 from vesalius.tasks.settings import from_settings, settings_of
 
 
@@ -174,19 +175,30 @@ def _score_shots(predictions: Predictions, card: DatasetCard, *, shots: int) -> 
         none = np.zeros(0, dtype=np.int64)
         nothing = statistic(headline, none, none)
         return [Scored(headline + suffix, nothing, rows=none, reason=_too_few(shots))]
-    first = next(iter(rows_of.values()))
-    base = np.array(list(first.values()))
+    ids = sorted(next(iter(rows_of.values())).items(), key=lambda item: item[1])
+    base = np.array([row for _, row in ids])
     per_draw = [
-        metrics_of(read_table(_aligned(predictions, first, rows), problem), problem)
+        _overall(metrics_of(read_table(_rows_of_ids(predictions, ids, rows), problem), problem))
         for rows in rows_of.values()
     ]
     return [
-        as_scored(_mean(same), suffix=suffix, rows=base) for same in zip(*per_draw, strict=True)
+        as_scored(_mean(same, base), suffix=suffix, rows=base)
+        for same in zip(*per_draw, strict=True)
     ]
 
 
-def _mean(draws: Sequence[Named]) -> Named:
-    return replace(draws[0], statistic=MeanOf(tuple(one.statistic for one in draws)))
+def _overall(named: Sequence[Named]) -> list[Named]:
+    """What is worth many fits: all metrics over all classes, and each class's AUROC."""
+    return [one for one in named if not one.class_name or one.metric == "auroc"]
+
+
+def _mean(draws: Sequence[Named], base: np.ndarray) -> Named:
+    """The mean over draws as a statistic of the rows of the first draw.
+
+    All draws ask for the same samples, so one resample of patients serves them all.
+    """
+    mean = MeanOf(tuple(one.statistic for one in draws))
+    return replace(draws[0], statistic=OnRows(mean, base))
 
 
 def _rows_of_draws(predictions: Predictions, *, shots: int) -> dict[int, dict[str, int]]:
@@ -198,16 +210,12 @@ def _rows_of_draws(predictions: Predictions, *, shots: int) -> dict[int, dict[st
     return rows_of
 
 
-def _aligned(
-    predictions: Predictions, base: Mapping[str, int], rows: Mapping[str, int]
+def _rows_of_ids(
+    predictions: Predictions, ids: Sequence[tuple[str, int]], rows: Mapping[str, int]
 ) -> Predictions:
-    """The table with the rows of one draw in the places of another's.
-
-    Then all draws speak of the same rows, and one resample of patients serves them all.
-    """
-    if base.keys() != rows.keys():
-        lost = sorted(base.keys() ^ rows.keys())[0]
-        raise InputError(f"sample {lost!r} is missing from one of the draws; predict it again")
-    take = np.arange(predictions.n_rows)
-    take[list(base.values())] = [rows[name] for name in base]
+    """The rows of one draw, in the order of `ids`."""
+    lost = sorted({name for name, _ in ids} ^ rows.keys())
+    if lost:
+        raise InputError(f"sample {lost[0]!r} is missing from one of the draws; predict it again")
+    take = np.array([rows[name] for name, _ in ids])
     return Predictions({name: values[take] for name, values in predictions.columns.items()})

@@ -21,6 +21,7 @@ from vesalius.metrics.retrieval import (
 from vesalius.records import Predictions
 from vesalius.stats import statistic
 from vesalius.tasks import Scored
+from vesalius.tasks.row_subset import OnRows
 
 AVERAGED = (
     "recall@5",
@@ -66,7 +67,7 @@ def _named(values: dict[str, np.ndarray], rows: np.ndarray, place: str) -> list[
     return [
         Scored(
             metric,
-            statistic(metric.removesuffix("[chance]"), per_query),
+            OnRows(statistic(metric.removesuffix("[chance]"), per_query[rows]), rows),
             class_name=place,
             rows=rows,
             higher_is_better=METRICS[metric.removesuffix("[chance]")].higher_is_better,
