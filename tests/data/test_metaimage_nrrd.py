@@ -58,7 +58,7 @@ def test_transform_matrix_lists_axis_directions(tmp_path: Path) -> None:
 
 
 def test_packed_and_big_endian_mha(tmp_path: Path) -> None:
-    """zlib data and the other byte order give the same voxels."""
+    """Zlib data and the other byte order give the same voxels."""
     image = read_image(_mha(tmp_path, zlib.compress(DATA), CompressedData="True"))
     np.testing.assert_array_equal(image.pixels, VOXELS[::-1, ::-1])
     big = VOXELS.astype(">i2").tobytes(order="F")
@@ -77,7 +77,9 @@ def test_mhd_includes_its_data_file(tmp_path: Path) -> None:
     assert image.digest != content_digest(tmp_path / "a.mhd")
 
 
-@pytest.mark.parametrize("name", ["../a.raw", "/etc/passwd", "sub/a.raw", "..", "a%03d.raw", "x\\y"])
+@pytest.mark.parametrize(
+    "name", ["../a.raw", "/etc/passwd", "sub/a.raw", "..", "a%03d.raw", "x\\y"]
+)
 def test_mhd_cannot_name_files_elsewhere(tmp_path: Path, name: str) -> None:
     """A header from outside does not choose what is read."""
     (tmp_path / "a.mhd").write_bytes(_header(name))
@@ -144,9 +146,7 @@ def test_nrrd_is_placed_by_its_space(tmp_path: Path, encoding: str) -> None:
 
 def test_nrrd_in_ras_is_unchanged(tmp_path: Path) -> None:
     """RAS files keep their array."""
-    nrrd.write(
-        str(tmp_path / "a.nrrd"), VOXELS, {**GEOMETRY, "space": "right-anterior-superior"}
-    )
+    nrrd.write(str(tmp_path / "a.nrrd"), VOXELS, {**GEOMETRY, "space": "right-anterior-superior"})
     np.testing.assert_array_equal(read_image(tmp_path / "a.nrrd").pixels, VOXELS)
 
 

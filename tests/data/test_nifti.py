@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from imagefiles import nifti_bytes, write_nifti
 
-from vesalius.data.reading import Limits
 from vesalius.data.readers import read_image
+from vesalius.data.reading import Limits
 from vesalius.errors import DataError
 from vesalius.records import Window
 
@@ -76,8 +76,13 @@ def test_slope_of_zero_means_unscaled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "intercept", "intensity"),
-    [(np.uint8, 0, "arbitrary"), (np.int16, 0, "hu"), (np.uint16, 0, "arbitrary"),
-     (np.uint16, -1024, "hu"), (np.float32, 0, "hu")],
+    [
+        (np.uint8, 0, "arbitrary"),
+        (np.int16, 0, "hu"),
+        (np.uint16, 0, "arbitrary"),
+        (np.uint16, -1024, "hu"),
+        (np.float32, 0, "hu"),
+    ],
 )
 def test_ct_is_hounsfield_only_if_air_can_be_stored(
     tmp_path: Path, dtype: type, intercept: int, intensity: str
@@ -140,9 +145,7 @@ BAD_HEADERS = [
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(("fields", "reason"), BAD_HEADERS)
-def test_header_gates(
-    tmp_path: Path, fields: dict[str, object], reason: str, packed: bool
-) -> None:
+def test_header_gates(tmp_path: Path, fields: dict[str, object], reason: str, packed: bool) -> None:
     """An absurd header is refused with its code before memory is asked for."""
     raw = nifti_bytes(VOXELS, **fields)
     name, raw = ("a.nii.gz", gzip.compress(raw)) if packed else ("a.nii", raw)

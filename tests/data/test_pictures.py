@@ -7,8 +7,8 @@ import pytest
 from imagefiles import write_png
 from PIL import Image as PillowImage
 
-from vesalius.data.reading import Limits
 from vesalius.data.readers import content_digest, read_image
+from vesalius.data.reading import Limits
 from vesalius.errors import DataError, InputError
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -56,9 +56,7 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     exif = picture.getexif()
     exif[0x0112] = 6
     picture.save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(
-        read_image(tmp_path / "a.png").pixels, np.rot90(RED_LEFT, k=-1)
-    )
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, np.rot90(RED_LEFT, k=-1))
 
 
 def test_palette_becomes_rgb_and_transparency_black(tmp_path: Path) -> None:

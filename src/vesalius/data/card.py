@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from vesalius.data.intensities import WINDOWS
 from vesalius.data.reading import Limits, Reading, read_bytes
@@ -39,9 +46,18 @@ class _CardFile(BaseModel):
     templates: _Prompts = ("{}",)
     structures: dict[_Name, Annotated[int, Field(ge=1, strict=True)]] = {}
     structure_prompts: dict[_Name, _Prompts] = {}
-    window_hu: _WindowFile | str | None = None
+    window_hu: _WindowFile | None = None
     tabular: dict[_Name, Literal["numeric", "categorical"]] = {}
     subgroups: tuple[_Name, ...] = ()
+
+    @field_validator("window_hu", mode="before")
+    @classmethod
+    def _named_window(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value not in WINDOWS:
+            raise ValueError(f"unknown window{did_you_mean(value, WINDOWS)}")
+        return {"center": WINDOWS[value].center, "width": WINDOWS[value].width}
 
 
 _Complaint = tuple[tuple[str | int, ...], str]
@@ -74,19 +90,23 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     """A hint such as ``; did you mean 'val'?``, or the list of what there is."""
     options = list(known)
     close = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6)
+    close += [option for option in options if str(word).startswith(option)]
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; expected one of {', '.join(options)}" if options else ""
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML, but a key that stands twice is an error and not a silent overwrite."""
+    """Plain YAML whose keys are text and stand once, instead of overwriting in silence."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value]
         for index, key in enumerate(keys):
+            line = node.value[index][0].start_mark.line + 1
+            if node.value[index][0].tag != "tag:yaml.org,2002:str":
+                # YAML 1.1 reads no, yes, on and 12 as booleans and numbers
+                raise yaml.YAMLError(f"line {line}: key {key!r} is not text; put it in quotes")
             if key in keys[:index]:
-                line = node.value[index][0].start_mark.line + 1
                 raise yaml.YAMLError(f"line {line}: key {key!r} stands twice")
         return super().construct_mapping(node, deep=deep)
 
@@ -125,8 +145,6 @@ def _name_complaints(file: _CardFile) -> list[_Complaint]:
     ]
     if file.positive is not None:
         checks.append((("positive",), file.positive, file.classes))
-    if isinstance(file.window_hu, str):
-        checks.append((("window_hu",), file.window_hu, WINDOWS))
     return [
         (at, f"{'.'.join(map(str, at))}: unknown {name!r}{did_you_mean(name, known)}")
         for at, name, known in checks
@@ -149,9 +167,7 @@ def _value_complaints(file: _CardFile) -> list[_Complaint]:
 
 def _card(file: _CardFile) -> DatasetCard:
     window = None
-    if isinstance(file.window_hu, str):
-        window = WINDOWS[file.window_hu]
-    elif file.window_hu is not None:
+    if file.window_hu is not None:
         window = Window(center=file.window_hu.center, width=file.window_hu.width)
     return DatasetCard(
         name=file.name,

@@ -33,7 +33,9 @@ PLUGINS: Mapping[str, str] = MappingProxyType(
         "1.2.840.10008.1.2.4.201": "pylibjpeg",  # High-Throughput JPEG 2000
         "1.2.840.10008.1.2.4.202": "pylibjpeg",
         "1.2.840.10008.1.2.4.203": "pylibjpeg",
-        "1.2.840.10008.1.2.5": "pylibjpeg",  # RLE
+        # RLE by pydicom itself: the faster decoder of pylibjpeg panics on damaged data, and a
+        # panic of Rust is a BaseException that no handler of errors catches
+        "1.2.840.10008.1.2.5": "pydicom",
     }
 )
 """Transfer syntaxes decoded in this process, and the plugin of pydicom that does it."""
