@@ -49,6 +49,7 @@ def equal_mass_gaps(
     """Per equal-mass bin: sum of (outcome minus probability), and number of rows."""
     bin_index = equal_mass_bins(values, n_bins=n_bins)
     gap = np.bincount(bin_index, weights=truth - values, minlength=n_bins)
+    gap = gap.astype(np.float64)
     return gap, np.bincount(bin_index, minlength=n_bins).astype(np.float64)
 
 

@@ -23,9 +23,10 @@ from vesalius.metrics.weighted import mean_defined
 Truth = Bool[np.ndarray, " n"] | Int[np.ndarray, " n"]
 Scores = Shaped[np.ndarray, " n"]
 ClassScores = Shaped[np.ndarray, "n classes"]
+Number = float | np.integer | np.floating
 
 
-def _ratio(numerator: float, denominator: float) -> float:
+def _ratio(numerator: Number, denominator: Number) -> float:
     return float(numerator / denominator) if denominator else float("nan")
 
 
@@ -70,7 +71,7 @@ def selected_from_top(
 ) -> tuple[Float[np.ndarray, " thresholds"], Float[np.ndarray, " thresholds"]]:
     """True positives and selected rows when each distinct score, from the top, is the threshold."""
     _, inverse, repeats = np.unique(-values, return_inverse=True, return_counts=True)
-    positives = np.bincount(inverse, weights=truth, minlength=len(repeats))
+    positives = np.bincount(inverse, weights=truth, minlength=len(repeats)).astype(np.float64)
     return np.cumsum(positives), np.cumsum(repeats).astype(np.float64)
 
 

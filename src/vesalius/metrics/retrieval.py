@@ -17,12 +17,12 @@ from jaxtyping import Float, Int, Shaped
 from vesalius.errors import InputError
 from vesalius.metrics.weighted import ratio
 
-Ranks = Int[np.ndarray, " positives"]
+Ranks = Int[np.ndarray, " _"]
 PerQuery = Float[np.ndarray, " queries"]
 CUTOFFS = (1, 5, 10)
 
 _QUERIES_AT_ONCE = 512
-_SORT_FROM = 24  # positives from which sorting the row beats counting once per positive
+_SORT_FROM = 32  # positives from which sorting the row beats counting once per positive
 # A float32 product of unit rows is exact to about 1e-7, and equal rows may differ by that much
 # depending on where they lie in the matrix: closer than this is a tie.
 TIE_TOLERANCE = 1e-6
@@ -30,7 +30,7 @@ TIE_TOLERANCE = 1e-6
 
 def positives_by_label(
     query_labels: Shaped[np.ndarray, " queries"], gallery_labels: Shaped[np.ndarray, " gallery"]
-) -> list[Int[np.ndarray, " positives"]]:
+) -> list[Int[np.ndarray, " _"]]:
     """Gallery rows that carry each query's label; queries of one label share one array."""
     names, index = np.unique(gallery_labels, return_inverse=True)
     order = np.argsort(index, kind="stable")
@@ -43,7 +43,7 @@ def positives_by_label(
 def rank_positives(
     queries: Float[np.ndarray, "queries dim"],
     gallery: Float[np.ndarray, "gallery dim"],
-    positives: Sequence[Int[np.ndarray, " positives"]],
+    positives: Sequence[Int[np.ndarray, " _"]],
     *,
     excluded: Int[np.ndarray, " queries"] | None = None,
 ) -> list[Ranks]:
@@ -79,7 +79,7 @@ def rank_positives(
 
 def rank_positives_in(
     similarity: Float[np.ndarray, "queries gallery"],
-    positives: Sequence[Int[np.ndarray, " positives"]],
+    positives: Sequence[Int[np.ndarray, " _"]],
     *,
     excluded: Int[np.ndarray, " queries"] | None = None,
 ) -> list[Ranks]:
@@ -133,8 +133,8 @@ def _ranks_of(row: np.ndarray, own: np.ndarray, *, tolerance: float) -> Ranks:
     if len(own) < _SORT_FROM:
         at_least = np.array([np.count_nonzero(row >= limit) for limit in limits])
     else:
-        at_least = len(row) - np.searchsorted(np.sort(row), limits)
-    positives_at_least = len(own) - np.searchsorted(ascending, limits)
+        at_least = len(row) - np.sort(row).searchsorted(limits)
+    positives_at_least = len(own) - ascending.searchsorted(limits)
     ranks: Ranks = np.arange(1, len(own) + 1) + at_least - positives_at_least
     return ranks
 
@@ -222,7 +222,8 @@ def query_values(ranks: Sequence[Ranks]) -> Mapping[str, PerQuery]:
     n_positive = n.astype(np.float64)
 
     def total(values: np.ndarray) -> np.ndarray:
-        return np.bincount(query, weights=values, minlength=len(n))
+        # without any positive, bincount forgets that its weights are real numbers
+        return np.bincount(query, weights=values, minlength=len(n)).astype(np.float64)
 
     ideal = np.cumsum(1 / np.log2(np.arange(2, n.max(initial=0) + 2)))
     best = np.where(n > 0, np.append(ideal, np.nan)[n - 1], 0.0)

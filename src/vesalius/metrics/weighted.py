@@ -27,7 +27,8 @@ def by_row(weights: Shaped[np.ndarray, "b n"], n_rows: int, /) -> Float[np.ndarr
     if weights.ndim != 2 or weights.shape[1] != n_rows:
         raise InputError(f"weights must be resamples × {n_rows} rows, got shape {weights.shape}")
     dtype = np.dtype(np.float32 if n_rows < _EXACT_IN_FLOAT32 else np.float64)
-    return np.ascontiguousarray(weights.T, dtype=dtype)
+    columns: np.ndarray = np.ascontiguousarray(weights.T, dtype=dtype)
+    return columns
 
 
 def counts(
@@ -35,7 +36,8 @@ def counts(
 ) -> Float[np.ndarray, "b k"]:
     """How many drawn rows each 0/1 column of `indicators` marks, exactly."""
     columns = by_row(weights, len(indicators))
-    return (columns.T @ indicators.astype(columns.dtype)).astype(np.float64)
+    total: np.ndarray = columns.T @ indicators.astype(columns.dtype)
+    return total.astype(np.float64)
 
 
 def sums(

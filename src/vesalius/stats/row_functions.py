@@ -40,7 +40,17 @@ class ArrayStatistic:
         return self.metric.function(*(array[rows] for array in self.arrays))
 
     def batched(self, weights: Float[np.ndarray, "b n"], /) -> Float[np.ndarray, " b"]:
-        """The batched form, or the definition resample by resample where there is none."""
+        """The batched form, or the definition resample by resample where there is none.
+
+        Raises:
+            InputError: if the weights are of another number of rows than the arrays.
+        """
+        n_rows = len(self.arrays[0])
+        if weights.shape[1] != n_rows:
+            raise InputError(
+                f"{self.metric.name} has {n_rows} rows, groups name the patients of "
+                f"{weights.shape[1]}; expected one patient per row"
+            )
         if self.metric.batched is None:
             return one_by_one(self, weights)
         return self.metric.batched(*self.arrays, weights=weights)
@@ -74,7 +84,8 @@ class DifferenceOf:
 
     def batched(self, weights: Float[np.ndarray, "b n"], /) -> Float[np.ndarray, " b"]:
         """Difference per resample."""
-        return np.subtract(evaluate(self.first, weights), evaluate(self.second, weights))
+        first, second = (evaluate(part, weights) for part in (self.first, self.second))
+        return np.asarray(first - second)
 
 
 def evaluate(statistic: Statistic, weights: Float[np.ndarray, "b n"], /) -> Float[np.ndarray, " b"]:

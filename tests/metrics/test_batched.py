@@ -1,0 +1,110 @@
+"""The property that the bootstrap rests on: batched(weights) = definition on repeated rows."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vesalius.errors import InputError
+from vesalius.metrics.table import METRICS, MetricInfo
+from vesalius.metrics.weighted import by_row
+
+ON_SCORES = ("auroc", "auprc", "brier", "ece", "specificity@90sensitivity")
+ON_SCORES += ("specificity@95sensitivity", "prevalence")
+ON_DECISIONS = ("f1", "precision", "recall", "specificity")
+ON_CLASSES = ("accuracy", "balanced_accuracy", "macro_f1", "mcc")
+ON_PROBABILITIES = ("macro_auroc", "macro_auprc", "brier[multiclass]", "ece[top-label]")
+ON_QUERIES = ("map", "ndcg", "mrr", "r_precision", "median_rank")
+ON_QUERIES += tuple(f"{name}@{k}" for name in ("recall", "hit", "precision") for k in (1, 5, 10))
+KINDS = {
+    **dict.fromkeys(ON_SCORES, "scores"),
+    **dict.fromkeys(ON_DECISIONS, "decisions"),
+    **dict.fromkeys(ON_CLASSES, "classes"),
+    **dict.fromkeys(ON_PROBABILITIES, "probabilities"),
+    **dict.fromkeys(ON_QUERIES, "queries"),
+}
+
+
+def _arrays(kind: str, rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
+    """Small random input, coarse enough that ties and missing classes are common."""
+    if kind == "scores":
+        return rng.random(n) < rng.choice([0.1, 0.5]), rng.integers(0, 8, n) / 7
+    if kind == "decisions":
+        return rng.random(n) < 0.3, rng.random(n) < 0.3
+    if kind == "classes":
+        return rng.integers(0, 4, n), rng.integers(0, 4, n)
+    if kind == "probabilities":
+        raw = rng.integers(1, 4, (n, 3)).astype(float)
+        return rng.integers(0, 3, n), raw / raw.sum(axis=1, keepdims=True)
+    return (np.where(rng.random(n) < 0.2, np.nan, rng.integers(1, 6, n) / 2),)
+
+
+def _repeated(
+    metric: MetricInfo, arrays: tuple[np.ndarray, ...], weights: np.ndarray
+) -> np.ndarray:
+    rows = np.arange(weights.shape[1])
+    draws = [np.repeat(rows, w.astype(int)) for w in weights]
+    return np.array([metric.function(*(a[d] for a in arrays)) for d in draws])
+
+
+def test_every_metric_has_a_kind() -> None:
+    """No metric is forgotten by the property below."""
+    assert KINDS.keys() == METRICS.keys()
+
+
+@pytest.mark.parametrize("name", KINDS)
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 30))
+def test_batched_equals_repeated_rows(name: str, seed: int, n: int) -> None:
+    """Weights count exactly like repeated rows, NaN included, to 1e-12."""
+    rng = np.random.default_rng(seed)
+    metric, arrays = METRICS[name], _arrays(KINDS[name], rng, n)
+    weights = rng.integers(0, 3, (4, n)) * (rng.random((4, 1)) < 0.9)
+    assert metric.batched is not None
+    np.testing.assert_allclose(
+        metric.batched(*arrays, weights=weights), _repeated(metric, arrays, weights), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_row_order_and_duplication_change_nothing(name: str) -> None:
+    """A permutation of the rows, or every row twice, gives the same value."""
+    rng = np.random.default_rng(5)
+    function, arrays = METRICS[name].function, _arrays(KINDS[name], rng, 60)
+    value = function(*arrays)
+    shuffled, twice = rng.permutation(60), np.repeat(np.arange(60), 2)
+    assert function(*(a[shuffled] for a in arrays)) == pytest.approx(value, abs=1e-12)
+    assert function(*(a[twice] for a in arrays)) == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_value_lies_in_the_declared_range(name: str) -> None:
+    """Table and values agree on the range; source and unit are filled in."""
+    metric = METRICS[name]
+    rng = np.random.default_rng(11)
+    values = [metric.function(*_arrays(KINDS[name], rng, 25)) for _ in range(20)]
+    low = 0 if KINDS[name] == "queries" else metric.low
+    high = 3 if KINDS[name] == "queries" else metric.high
+    assert all(np.isnan(v) or low <= v <= high for v in values)
+    assert metric.name == name
+    assert metric.source
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_empty_arrays_and_layouts(name: str) -> None:
+    """No rows give NaN per resample; memory layout and dtype of the weights do not matter."""
+    rng = np.random.default_rng(2)
+    batched, arrays = METRICS[name].batched, _arrays(KINDS[name], rng, 40)
+    assert batched is not None
+    empty = batched(*(a[:0] for a in arrays), weights=np.zeros((3, 0)))
+    assert np.isnan(empty).all()
+    assert empty.shape == (3,)
+    weights = rng.integers(0, 3, (5, 40))
+    fast = np.ascontiguousarray(weights.T.astype(np.float32)).T
+    np.testing.assert_array_equal(batched(*arrays, weights=weights), batched(*arrays, weights=fast))
+
+
+def test_wrong_weights_are_refused() -> None:
+    """Weights of another number of rows are an error, not a broadcast."""
+    with pytest.raises(InputError, match="resamples × 3 rows"):
+        by_row(np.ones((2, 4)), 3)
