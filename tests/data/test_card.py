@@ -81,11 +81,11 @@ def test_planted_mistakes(tmp_path: Path, old: str, new: str, message: str) -> N
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     """Two wrong fields are two complaints, not two attempts."""
     text = CARD.replace("format: 1", "format: 3").replace("positive", "positiv")
-    with pytest.raises(DataError, match="line 1: format.*line 7: unknown field 'positiv'"):
+    with pytest.raises(DataError, match=r"line 1: format.*line 7: unknown field 'positiv'"):
         _card(tmp_path, text)
 
 
-@pytest.mark.parametrize("text", ["", "- a\n", "hello", "[" * 3000, "? {a: 1}\n: b\n"])
+@pytest.mark.parametrize("text", ["", "- a\n", "hello", "[" * 1000, "? {a: 1}\n: b\n"])
 def test_what_is_no_card(tmp_path: Path, text: str) -> None:
     """Empty, list, scalar, deeply nested and strangely keyed files are refused, not crashed on."""
     with pytest.raises(DataError):
