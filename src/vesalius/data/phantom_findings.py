@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
+from scipy import ndimage
 
 from vesalius.data.phantom_anatomy import Chest
 from vesalius.data.phantom_plan import Finding
@@ -103,28 +104,38 @@ def _effusion(chest: Chest, finding: Finding, rng: np.random.Generator) -> Mask:
     wave = 5 * np.sin(x / 31) * np.cos(y / 23)
     surface = level + 30 * outward**2.5 + 22 * backward - 20 * forward + wave
     surface = surface + float(rng.normal(0, 2))
-    shape = np.maximum(chest.lung[finding.side], (z - surface) * 0.9)
-    blend(chest.hu, inside(shape), 12.0)
+    above = (z - surface) * 0.9
+    # out to the chest wall: a rim of half air would draw a dark line around the fluid
+    wet = inside(np.maximum(chest.lung[finding.side] - 3, above))
+    blend(chest.hu, wet, np.maximum(chest.hu, 12.0))
+    shape = np.maximum(chest.lung[finding.side], above)
     mask: Mask = shape < 0
     return mask
 
 
 def _pneumothorax(chest: Chest, finding: Finding, rng: np.random.Generator) -> Mask:
-    """Air between chest wall and a retracted lung, widest at the apex, without vessels."""
-    _, _, z = axes_mm()
-    anatomy = chest.anatomy
-    width = 20 + 22 * finding.size
+    """Air above and beside a lung that has fallen towards the midline, widest at the apex.
+
+    The visceral pleura stands upright in the frontal plane, so its line shows in the radiograph.
+    """
+    x, _, z = axes_mm()
+    anatomy, lung = chest.anatomy, chest.lung[finding.side]
+    outward = SIDE_SIGN[finding.side] * x
+    reach = np.where(lung < 0, outward, 0).max(axis=(0, 1), keepdims=True)
+    reach = ndimage.gaussian_filter1d(reach.astype(np.float32), 2.0, axis=2)
     bottom = anatomy.dome_z[0] if finding.side == "right" else anatomy.dome_z[1]
     height = np.clip((z - bottom) / (anatomy.apex_z - bottom), 0, 1)
-    gap = width * (0.25 + 0.75 * height) + float(rng.normal(0, 1))
-    lung = chest.lung[finding.side]
-    pleura = chest.cage + gap  # zero on the retracted surface
+    gap = (24 + 24 * finding.size) * (0.45 + 0.55 * height) + float(rng.normal(0, 1))
+    beside = outward - (reach - gap)
+    above = z - (anatomy.apex_z - 0.9 * gap)
+    pleura = np.maximum(beside, above)  # positive on the side of the air
     share = inside(lung)
     blend(chest.hu, share * inside(-pleura), -1000.0)
-    retracted = share * inside(pleura) * 0.22
-    blend(chest.hu, retracted, -350.0)
-    blend(chest.hu, share * np.clip(1 - np.abs(pleura + 1.5) / 3.0, 0, 1) * 0.7, -60.0)
-    return (lung < 0) & (pleura > 0)
+    blend(chest.hu, share * inside(pleura) * 0.22, -350.0)
+    line = np.clip(1 - np.abs(pleura + 1.5) / 3.0, 0, 1) * 0.22
+    blend(chest.hu, share * line, -60.0)
+    mask: Mask = (lung < 0) & (pleura > 0)
+    return mask
 
 
 DRAW: dict[str, Callable[[Chest, Finding, np.random.Generator], Mask]] = {
