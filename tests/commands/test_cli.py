@@ -180,7 +180,6 @@ def test_a_specification_file_says_the_same_as_options(finished, folder, tmp_pat
         (["run", "nowhere.yaml"], "nowhere.yaml"),
         (["score", "nowhere"], "run.json is missing"),
         (["report", "nowhere"], "run.json is missing"),
-        (["check", "nowhere"], "nowhere"),
     ],
 )
 def test_mistakes_end_with_one_helpful_line(arguments, words, capsys, tmp_path, monkeypatch):

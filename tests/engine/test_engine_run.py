@@ -47,11 +47,11 @@ def go(out, data, *models, tasks=TASKS, spec=SPEC, cache=None):
 
 
 def files_of(folder):
-    """Every file of a folder with its bytes."""
+    """Every file of a folder with its bytes; what a killed writer left is no result."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.name.startswith(".")
     }
 
 

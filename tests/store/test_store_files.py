@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vesalius.errors import RunError
-from vesalius.store.files import make_folder, safe_name, write_atomic
+from vesalius.store.files import make_folder, remove_leftovers, safe_name, write_atomic
 
 
 def test_write_replaces_and_leaves_nothing_else(tmp_path):
@@ -62,3 +62,15 @@ def test_existing_folders_keep_their_mode(tmp_path):
     shared.mkdir(mode=0o755)
     make_folder(shared)
     assert shared.stat().st_mode & 0o777 == 0o755
+
+
+def test_leftovers_of_killed_writers_go_after_an_hour(tmp_path):
+    """An old temporary file is removed; a young one may belong to a process at work."""
+    old, young = tmp_path / "sub" / ".a.parquet.1.tmp", tmp_path / ".b.parquet.2.tmp"
+    old.parent.mkdir()
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    remove_leftovers(tmp_path)
+    assert not old.exists()
+    assert young.exists()

@@ -9,6 +9,7 @@ from vesalius.commands.terminal import console, counting, progress_bars
 from vesalius.data.check import check_dataset
 from vesalius.data.phantom import write_phantom
 from vesalius.errors import UsageError
+from vesalius.records import SPLITS
 
 
 def check_command(data: Path, *, read_pixels: bool) -> int:
@@ -17,9 +18,12 @@ def check_command(data: Path, *, read_pixels: bool) -> int:
         report = check_dataset(
             data, read_pixels=read_pixels, progress=counting(progress, "checking samples")
         )
-    counts = ", ".join(f"{n} {split}" for split, n in report.n_samples.items())
+    here = [split for split in SPLITS if split in report.n_samples]
+    counts = ", ".join(f"{report.n_samples[split]} {split}" for split in here)
     summary = f"{report.name}: {sum(report.n_samples.values())} samples ({counts}), "
-    console.print(f"{summary}{report.n_patients} patients", highlight=False, markup=False)
+    console.print(
+        f"{summary}{sum(report.n_patients.values())} patients", highlight=False, markup=False
+    )
     if not report.problems:
         console.print("no problem found")
         return 0

@@ -18,7 +18,7 @@ from vesalius.records import (
 )
 from vesalius.store.runs import RunFolder
 from vesalius.store.tables import merge_predictions
-from vesalius.tasks import Task, TaskData
+from vesalius.tasks import Task, TaskData, n_unanswered
 from vesalius.tasks.controls import MODEL_FREE, PREFIX, control_view, per_model_controls
 
 
@@ -117,7 +117,7 @@ def _evaluate(job: Job, folder: RunFolder, reader: FeatureReader, started: float
         fingerprint=job.fingerprint,
         task_card=job.task.card.digest,
         n_expected=len(expected),
-        n_missing=len(set(lost) & set(merged["id"].tolist())),
+        n_missing=n_unanswered(merged),
         duration_s=round(time.monotonic() - started, 3),
         notes=tuple(f"no feature for {name}: {why}" for name, why in lost.items()),
     )

@@ -6,10 +6,13 @@ systems may ignore locks in silence. Folders are made 0700 and files 0600.
 
 import os
 import secrets
+import time
 from pathlib import Path
 from urllib.parse import quote
 
 from vesalius.errors import RunError
+
+LEFTOVER_AGE_S = 3600
 
 
 def safe_name(name: str, /) -> str:
@@ -26,6 +29,13 @@ def make_folder(path: Path, /) -> Path:
     """Create a private folder and its parents; existing ones are left as they are."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+def remove_leftovers(root: Path, /) -> None:
+    """Delete what killed writers left below `root`; an hour's age keeps those at work safe."""
+    for path in root.rglob(".*.tmp"):
+        if time.time() - path.stat().st_mtime > LEFTOVER_AGE_S:
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(path: Path, /) -> None:

@@ -20,7 +20,14 @@ from vesalius.records import (
     Outcome,
     Predictions,
 )
-from vesalius.store.files import make_folder, safe_name, sync_folder, write_all, write_atomic
+from vesalius.store.files import (
+    make_folder,
+    remove_leftovers,
+    safe_name,
+    sync_folder,
+    write_all,
+    write_atomic,
+)
 from vesalius.store.journal import Journal, read_journal, truncate_torn_tail
 from vesalius.store.tables import (
     METRIC_COLUMNS,
@@ -122,6 +129,7 @@ class RunFolder:
 
     def __init__(self, path: Path, /) -> None:
         self.path = make_folder(path)
+        remove_leftovers(path)
         self._journal = Journal(path / "journal")
         for journal in sorted((path / "journal").glob("*.jsonl")):
             truncate_torn_tail(journal)
