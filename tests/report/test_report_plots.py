@@ -195,9 +195,9 @@ def test_heat_has_seven_steps(share, level):
 
 def test_every_metric_in_use_is_explained_once():
     """Qualifiers are explained, unknown names are listed as unknown, none is left out."""
-    names = {"f1", "f1[4 shots]", "recall@5", "recall@5[chance]", "auroc[template 1]", "new"}
+    names = {"f1", "f1[4-shot]", "recall@5", "recall@5[chance]", "auroc[template 1]", "new"}
     terms = {term.name: term for term in glossary(names)}
-    assert {"f1", "recall@5", "auroc", "new", "…[chance]", "…[template]"} == set(terms)
+    assert {"f1", "recall@5", "auroc", "new", "…[chance]", "…[template]", "…[k-shot]"} == set(terms)
     assert "first 5 places" in terms["recall@5"].definition
     assert terms["new"].definition.startswith("Not in the table")
     assert "90 %" in glossary(["specificity@90sensitivity"])[0].definition

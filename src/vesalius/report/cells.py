@@ -55,10 +55,14 @@ class Pivot:
         """Why values are undefined, each reason once with the places it holds for."""
         places: dict[str, list[str]] = {}
         for name, _, cells in self.rows:
-            for row in cells:
-                if row is not None and math.isnan(row.estimate.value):
-                    reason = row.estimate.reason or "no reason was recorded"
-                    places.setdefault(reason, []).append(f"{name}: {row.estimate.metric}")
+            found = [row.estimate for row in cells if row is not None]
+            undefined = [estimate for estimate in found if math.isnan(estimate.value)]
+            for estimate in undefined:
+                whole = len(undefined) == len(found) and len({e.reason for e in found}) == 1
+                place = name if whole else f"{name}: {estimate.metric}"
+                where = places.setdefault(estimate.reason or "no reason was recorded", [])
+                if place not in where:
+                    where.append(place)
         return tuple(f"{reason} ({_few(where)})" for reason, where in places.items())
 
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from vesalius.metrics import METRICS, MetricInfo
@@ -16,11 +16,13 @@ _PER_QUERY = {
     "hit": "Share of queries with any positive in the first {k} places.",
     "precision": "Mean over queries of the share of positives among the first {k} places.",
 }
+# pattern inside the brackets, how it is shown, what it means
 _QUALIFIERS = (
-    ("chance", "The value that a random order expects."),
-    ("templates", "Spread of the metric over the single prompt templates."),
-    ("template", "The metric with one prompt template only, numbered in the card's order."),
-    ("macro", "Unweighted mean over classes or findings."),
+    ("chance", "chance", "The value that a random order expects."),
+    ("templates", "templates", "Spread of the metric over the single prompt templates."),
+    ("template", "template", "The metric with one prompt template only, in the card's order."),
+    (r"\d+-shot", "k-shot", "Learned from k training patients per class; mean over the draws."),
+    ("macro", "macro", "Unweighted mean over classes or findings."),
 )
 
 
@@ -35,7 +37,7 @@ class Term:
     source: str
 
 
-def glossary(names: Iterable[str], /) -> tuple[Term, ...]:
+def glossary(names: Collection[str], /) -> tuple[Term, ...]:
     """Terms for the metric names in use, each base metric once, by name.
 
     A name that the table does not have is listed as such, never left out.
@@ -43,8 +45,8 @@ def glossary(names: Iterable[str], /) -> tuple[Term, ...]:
     bases = sorted({_base(name) for name in names})
     qualifiers = [
         Term(f"…[{word}]", text, "", "", "")
-        for word, text in _QUALIFIERS
-        if any(re.search(rf"\[{word}\b", name) for name in names)
+        for pattern, word, text in _QUALIFIERS
+        if any(re.search(rf"\[{pattern}\b", name) for name in names)
     ]
     return (*(_term(base) for base in bases), *qualifiers)
 
