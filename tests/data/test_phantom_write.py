@@ -11,9 +11,12 @@ import pytest
 import yaml
 from PIL import Image as Picture
 
+from vesalius.data.check import check_dataset
+from vesalius.data.manifest import load_dataset
 from vesalius.data.phantom import make_patient, write_phantom
 from vesalius.data.phantom_study import STRUCTURES
 from vesalius.errors import InputError
+from vesalius.imaging import display_pixels
 
 N_PATIENTS = 20
 SEED = 2
@@ -127,6 +130,44 @@ def test_files_read_back_as_the_study(cohort: Path) -> None:
         assert np.array_equal(labels, study.labels)
     assert {("north", 0), ("north", 1)} <= kinds
     assert {site for site, _ in kinds} == {"north", "south", "coast"}
+
+
+def test_both_arms_pass_the_check(cohort: Path) -> None:
+    """`vesalius check` finds nothing: tables, files, masks and boxes are an ordinary dataset."""
+    for arm in (cohort, cohort / "ct"):
+        report = check_dataset(arm)
+        assert report.ok, report
+
+
+def test_every_site_looks_the_same_to_a_reader(cohort: Path) -> None:
+    """The display pixels of any format are the drawn radiograph to a grey level, priors too."""
+    data = load_dataset(cohort)
+    drawn = {study.plan.id: study for index in range(6) for study in make_patient(SEED, index)}
+    for sample in data:
+        if (study := drawn.get(sample.id)) is None:
+            continue
+        image = data.read(sample)
+        wanted = np.floor(study.radiograph * 255 + 0.5)
+        assert np.abs(display_pixels(image).astype(float) - wanted).max() <= 1
+        assert np.array_equal(data.read_mask(sample, like=image), study.labels_2d)
+        assert sample.labels == study.plan.labels
+        if sample.prior_image is not None:
+            before = drawn[sample.prior_image.stem]
+            shown = display_pixels(data.read_prior(sample)).astype(float)
+            assert np.abs(shown - np.floor(before.radiograph * 255 + 0.5)).max() <= 1
+    assert any(sample.prior_image for sample in data if sample.id in drawn)
+
+
+def test_volumes_load_back(cohort: Path) -> None:
+    """The CT arm gives the drawn Hounsfield units and labels, in RAS+ at 3.75 mm."""
+    data = load_dataset(cohort / "ct")
+    sample, study = data[0], make_patient(SEED, 0)[0]
+    image = data.read(sample)
+    assert (image.axes, image.intensity, image.spacing_mm) == ("xyz", "hu", (3.75, 3.75, 3.75))
+    assert np.array_equal(image.pixels, study.hu)
+    assert np.array_equal(data.read_mask(sample, like=image), study.labels)
+    boxes = {phrase.phrase: phrase.box for phrase in data.phrases if phrase.id == sample.id}
+    assert boxes == {phrase.phrase: phrase.box for phrase in study.phrases_3d}
 
 
 def test_phrase_boxes_fit_their_arm(cohort: Path) -> None:
