@@ -11,7 +11,7 @@ from payloads import PAYLOADS
 from rich.console import Console
 
 from vesalius.records import Cell, Estimate, Failed, MetricRow, NotApplicable
-from vesalius.report.console import summary_table
+from vesalius.report.console import summary
 from vesalius.report.exports import (
     escape_latex,
     escape_markdown,
@@ -120,23 +120,32 @@ def shown(table):
 def test_the_console_table_has_no_gap_and_no_markup(run_folder):
     """Every cell is a line, reasons included, and a name in brackets is printed as it is."""
     run = read_run(run_folder)
-    text = shown(summary_table(run.metrics, run.outcomes))
-    for needle in ("0.880", "[0.830, 0.920]", "n/a", "failed", "control:random", "not above"):
+    text = shown(summary(run.metrics, run.outcomes))
+    for needle in ("0.880", "[0.830, 0.920]", "n/a", "failed", "Control", "not above"):
         assert needle in text
     assert "6 done, 1 n/a, 1 failed" in text
     cell = Cell("[red]m[/red]", "d\x1b[31m", "vqa", "p")
-    text = shown(summary_table((), [Failed(cell, "f", "[/]"), NotApplicable(cell, "f", "no")]))
+    text = shown(summary((), [Failed(cell, "f", "[/]"), NotApplicable(cell, "f", "why not")]))
     assert "[red]m[/red]" in text
+    assert "why not" in text
     assert "\x1b[31m" not in text
 
 
-def test_controls_are_dimmed(run_folder):
-    """Controls recede behind the models."""
+def test_the_console_table_fits_a_narrow_terminal(run_folder):
+    """At 80 columns no number is broken over two lines."""
     run = read_run(run_folder)
-    table = summary_table(run.metrics, run.outcomes)
-    styles = [str(row.style) for row in table.rows]
-    assert styles.count("dim") == 6
-    assert len(styles) == 14
+    console = Console(width=80, file=io.StringIO(), color_system=None)
+    console.print(summary(run.metrics, run.outcomes))
+    text = console.file.getvalue()
+    assert "[0.830, 0.920]" in text
+    assert "control:" not in text
+
+
+def test_a_control_that_failed_has_its_own_line():
+    """Controls that are done stand in a column; one that failed must not disappear."""
+    cell = Cell("control:random", "d", "classification", "knn")
+    text = shown(summary((), [Failed(cell, "f", "no random numbers left")]))
+    assert "no random numbers left" in text
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

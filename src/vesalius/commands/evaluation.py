@@ -14,12 +14,12 @@ from vesalius.engine import score
 from vesalius.engine.comparison import Comparison, compare_runs
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.records import Failed, Json, Resampling
-from vesalius.report.console import summary_table
+from vesalius.report.console import summary
 from vesalius.report.exports import to_csv, to_latex, to_markdown
 from vesalius.report.page import write_report
+from vesalius.report.sources import read_results
 from vesalius.spec_file import SpecFile, read_spec
 from vesalius.store.files import write_atomic
-from vesalius.store.runs import read_run
 
 _TABLES = ("csv", "latex", "markdown")
 
@@ -75,7 +75,7 @@ def expand_models(names: Sequence[str]) -> list[str]:
 
 def show(result: Result, report: Path) -> bool:
     """Print the summary and where the report is; whether no cell failed."""
-    console.print(summary_table(result.metrics, result.outcomes))
+    console.print(summary(result.metrics, result.outcomes))
     console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
     return not any(isinstance(outcome, Failed) for outcome in result.outcomes)
 
@@ -132,9 +132,8 @@ def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbna
         raise UsageError(
             f"--format {form!r}{did_you_mean(form, known)}: expected one of {', '.join(known)}"
         )
-    read = [read_run(path) for path in runs]
-    metrics = [row for run in read for row in run.metrics]
-    outcomes = [outcome for run in read for outcome in run.outcomes]
+    results = read_results(runs)
+    metrics, outcomes = results.metrics, results.outcomes
     if form == "csv":
         text = to_csv(metrics)
     else:

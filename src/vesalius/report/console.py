@@ -1,50 +1,104 @@
-"""The table printed at the end of a run."""
+"""The table printed at the end of a run; it fits a terminal of 80 columns."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
+from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from vesalius.records import MetricRow, Outcome
 from vesalius.report.exports import remark, visible
-from vesalius.report.tables import Entry, entries, interval_text, outcome_counts, text_of
+from vesalius.report.tables import (
+    Entry,
+    entries,
+    interval_text,
+    outcome_counts,
+    strongest,
+    text_of,
+)
 
-_STYLES = {"done": "", "n/a": "yellow", "failed": "bold red", "not run": "yellow"}
+NOT_ABOVE = "▽"
 
 
-def summary_table(metrics: Sequence[MetricRow], outcomes: Sequence[Outcome], /) -> Table:
-    """Headline of every cell with interval and patients; controls dimmed, nothing left out.
+def summary(metrics: Sequence[MetricRow], outcomes: Sequence[Outcome], /) -> RenderableType:
+    """Headline of every model with interval, patients and its best control; then every gap.
 
-    Texts are added as `rich.text.Text`, so that brackets in a name are not read as markup.
+    Controls have no line of their own here, unless they failed; the report shows them all. Texts
+    are `rich.text.Text`, so that brackets in a name are not read as markup.
     """
-    counts = outcome_counts(outcomes)
     made = entries(outcomes, metrics)
+    shown = [entry for entry in made if not entry.is_control or entry.status != "done"]
+    blocks = [(place, list(block)) for place, block in groupby(shown, key=_place)]
+    tables = [_table(visible(" · ".join(place)), block) for place, block in blocks]
+    return Group(*tables, *_remarks(shown), _counts(outcomes))
+
+
+def _place(entry: Entry) -> tuple[str, str]:
+    return (entry.cell.dataset, entry.cell.task)
+
+
+def _table(title: str, shown: Sequence[Entry]) -> Table:
     table = Table(
-        title="Results", title_justify="left", header_style="bold", caption_justify="left"
+        title=Text(title, style="bold cyan"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        header_style="bold",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    table.caption = ", ".join(f"{n} {status}" for status, n in counts.items())
-    for name in ("Dataset", "Task", "Protocol", "Model", "Metric"):
+    for name in ("Protocol", "Model", "Metric"):
         table.add_column(name, overflow="fold")
-    for name in ("Value", "Interval", "Patients"):
+    for name in ("Value", "Interval", "Control", "n"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("Remark", overflow="fold")
-    for entry, following in zip(made, [*made[1:], None], strict=True):
-        last = following is None or _block(following) != _block(entry)
-        table.add_row(*_cells(entry), style="dim" if entry.is_control else None, end_section=last)
+    protocol = ""
+    for entry in shown:
+        first = "" if entry.cell.protocol == protocol else entry.cell.protocol
+        protocol = entry.cell.protocol
+        texts = (Text(visible(text)) for text in (first, *_cells(entry)))
+        table.add_row(*texts, style=_style(entry))
     return table
 
 
-def _block(entry: Entry) -> tuple[str, str, str]:
-    return (entry.cell.dataset, entry.cell.task, entry.cell.protocol)
+def _cells(entry: Entry) -> tuple[str, ...]:
+    if entry.headline is None:
+        return (entry.cell.model, "", entry.status, "", "", "")
+    estimate = entry.headline.estimate
+    best = strongest(entry.controls)
+    return (
+        entry.cell.model,
+        estimate.metric,
+        f"{NOT_ABOVE} " * (entry.clearance == "does not clear") + text_of(estimate.value),
+        interval_text(estimate),
+        "" if best is None else text_of(best.estimate.value),
+        str(estimate.n_patients),
+    )
 
 
-def _cells(entry: Entry) -> list[Text]:
-    cell = entry.cell
-    place = [cell.dataset, cell.task, cell.protocol, cell.model]
-    value = ["", entry.status, "", ""]
-    if entry.headline is not None:
-        estimate = entry.headline.estimate
-        patients = str(estimate.n_patients)
-        value = [estimate.metric, text_of(estimate.value), interval_text(estimate), patients]
-    texts = [Text(visible(text)) for text in [*place, *value]]
-    return [*texts, Text(visible(remark(entry)), style=_STYLES[entry.status])]
+def _style(entry: Entry) -> str | None:
+    if entry.status != "done":
+        return "bold red" if entry.status == "failed" else "yellow"
+    return "dim" if entry.clearance == "does not clear" else None
+
+
+def _remarks(shown: Sequence[Entry]) -> list[Text]:
+    lines = []
+    if any(entry.clearance == "does not clear" for entry in shown):
+        lines.append(
+            Text(
+                f"{NOT_ABOVE} not above controls: the interval does not lie wholly above that of "
+                "every control; n counts patients"
+            )
+        )
+    for entry in shown:
+        words = remark(entry)
+        if words and entry.clearance != "does not clear":
+            place = " · ".join((*_place(entry), entry.cell.protocol, entry.cell.model))
+            lines.append(Text(f"{visible(place)}: {entry.status}, {visible(words)}"))
+    return lines
+
+
+def _counts(outcomes: Sequence[Outcome]) -> Text:
+    counts = outcome_counts(outcomes)
+    return Text(", ".join(f"{n} {status}" for status, n in counts.items()), style="bold")

@@ -18,7 +18,12 @@ from vesalius.records import TASKS, Cell, Done, Estimate, Failed, MetricRow, Not
 # (metric, class name): the first that a cell has wins, else the first row that it stored, because
 # a task lists its headline first. A binary task has `f1` of its positive class, others have not.
 HEADLINE: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "classification": (("f1", ""), ("macro_f1", "")),
+    "classification": (
+        ("f1", ""),
+        ("macro_f1", ""),
+        ("f1[16-shot]", ""),
+        ("macro_f1[16-shot]", ""),
+    ),
     "segmentation": (("dice", ""),),
     "generation": (("ssim", ""),),
     "retrieval": (("recall@5", ""),),
