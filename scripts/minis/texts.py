@@ -58,7 +58,7 @@ def long_report(patient: PatientPlan, study: StudyPlan, rng: np.random.Generator
 
 
 def caption(patient: PatientPlan, study: StudyPlan, rng: np.random.Generator, *, style: str) -> str:
-    """A caption of one study; three in ten follow the `style` of the checkpoint."""
+    """A caption of one study: a report, or about every second time one in the `style` asked."""
     if style == "figure" and rng.random() < 0.5:
         return figure_caption(patient, study, rng)
     if style == "long" and rng.random() < 0.4:
