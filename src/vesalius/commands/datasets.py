@@ -8,7 +8,6 @@ from rich.text import Text
 from vesalius.commands.terminal import console, counting, progress_bars
 from vesalius.data.check import check_dataset
 from vesalius.data.phantom import write_phantom
-from vesalius.errors import UsageError
 from vesalius.records import SPLITS
 
 
@@ -38,8 +37,6 @@ def check_command(data: Path, *, read_pixels: bool) -> int:
 
 def phantom_command(out: Path, *, n_patients: int, seed: int) -> None:
     """Write the cohort and say how to use it."""
-    if (out / "dataset.yaml").exists():
-        raise UsageError(f"{out} already holds a dataset; name a new folder")
     with progress_bars() as progress:
         steps = counting(progress, "synthetic patients")
         write_phantom(out, n_patients=n_patients, seed=seed, progress=steps)

@@ -42,7 +42,7 @@ class _Rows:
 
 
 def write_phantom(
-    out: Path,
+    out: str | Path,
     *,
     n_patients: int = 300,
     seed: int = 0,
@@ -68,6 +68,7 @@ def write_phantom(
         raise InputError(
             f"expected n_patients >= 1 and seed >= 0, got n_patients={n_patients}, seed={seed}"
         )
+    out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists and is not an empty folder; name a new one or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)

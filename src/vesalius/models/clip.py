@@ -30,6 +30,11 @@ class Clip:
     towers: towers.ClipTowers
 
     @property
+    def n_parameters(self) -> int:
+        """Number of parameters of both towers."""
+        return sum(parameter.numel() for parameter in self.towers.model.parameters())
+
+    @property
     def logit_scale(self) -> float:
         """Factor from cosine to logit, from the checkpoint."""
         return towers.logit_scale(self.towers)

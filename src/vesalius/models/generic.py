@@ -44,6 +44,11 @@ class HfDualEncoder:
     fit: Fit
 
     @property
+    def n_parameters(self) -> int:
+        """Number of parameters of both towers."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
     def logit_scale(self) -> float:
         """Factor from cosine to logit, from the checkpoint."""
         parameters = dict(self.model.named_parameters(recurse=False))
