@@ -8,10 +8,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from vesalius.errors import InputError, ModelError
+from vesalius.errors import InputError, ModelError, did_you_mean
 from vesalius.models import options
 from vesalius.models.checkpoint import read_folder_config
-from vesalius.models.options import suggestion
 from vesalius.models.request import (
     DUAL,
     ModelEntry,
@@ -140,7 +139,7 @@ def _parse(text: str) -> ModelRequest:
 def _entry(name: str) -> ModelEntry:
     if name in models():
         return models()[name]
-    hint = suggestion(name, models())
+    hint = did_you_mean(name, models())
     if _REPOSITORY.fullmatch(name):
         hint = f" (for a repository write hf:{name}; there is no such folder here)"
     raise InputError(

@@ -57,10 +57,14 @@ class UsageError(VesaliusError):
 
 
 def did_you_mean(word: str, known: Iterable[str], /) -> str:
-    """`` (did you mean 'x'?)`` when a known word is close to `word`, else empty.
+    """`` (did you mean 'x'?)`` when a known word is close to `word` or begins it, else empty.
 
     >>> did_you_mean("retreival", ["retrieval", "vqa"])
     " (did you mean 'retrieval'?)"
+    >>> did_you_mean("validation", ["train", "val", "test"])
+    " (did you mean 'val'?)"
     """
-    close = get_close_matches(word, list(known), n=1)
+    options = list(known)
+    close = get_close_matches(word, options, n=1)
+    close += [option for option in options if option and word.startswith(option)]
     return f" (did you mean {close[0]!r}?)" if close else ""

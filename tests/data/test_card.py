@@ -44,7 +44,7 @@ MISTAKES = [
     ("name: little\n", "", "name is required"),
     ("name: little", "name: 12", "line 2: name.*quotes"),
     ("modality: xray", "modality: x-ray", "line 3: .*did you mean 'xray'"),
-    ("modality: xray", "modalty: xray", "line 3: unknown field 'modalty'; did you mean 'modality'"),
+    ("modality: xray", "modalty: xray", "line 3: unknown field 'modalty' .did you mean 'modality'"),
     ("  normal:", "  no:", "line 5: .*quotes"),
     ('normal: ["no finding"]', "normal: no finding", "line 5: classes.normal"),
     ('normal: ["no finding"]', "normal: []", "line 5: classes.normal"),

@@ -328,7 +328,7 @@ def test_holm_by_hand() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: stats.statistic("aurok", np.zeros(1)), "did you mean auroc"),
+        (lambda: stats.statistic("aurok", np.zeros(1)), "did you mean .auroc"),
         (lambda: stats.statistic("zzzz", np.zeros(1)), "known: auroc"),
         (lambda: stats.statistic("auroc", np.zeros(1), np.zeros(2)), r"one length, got \[1, 2\]"),
         (lambda: stats.bootstrap(len, groups=["a"], level=1.5), "0 < level < 1"),

@@ -1,6 +1,5 @@
 """``dataset.yaml``: read safely, checked field by field, every complaint with its line."""
 
-import difflib
 from collections.abc import Collection, Hashable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from pydantic import (
 
 from vesalius.data.intensities import WINDOWS
 from vesalius.data.reading import Limits, Reading, read_bytes
+from vesalius.errors import did_you_mean
 from vesalius.records import MODALITIES, DatasetCard, Window
 
 FILE_NAME = "dataset.yaml"
@@ -56,7 +56,7 @@ class _CardFile(BaseModel):
         if not isinstance(value, str):
             return value
         if value not in WINDOWS:
-            raise ValueError(f"unknown window{did_you_mean(value, WINDOWS)}")
+            raise ValueError(f"unknown window{choices(value, WINDOWS)}")
         return {"center": WINDOWS[value].center, "width": WINDOWS[value].width}
 
 
@@ -86,14 +86,11 @@ def read_card(root: Path) -> DatasetCard:
     return card
 
 
-def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """A hint such as ``; did you mean 'val'?``, or the list of what there is."""
+def choices(word: object, known: Iterable[str]) -> str:
+    """What may stand instead of `word`: the closest known word, else all of them."""
     options = list(known)
-    close = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6)
-    close += [option for option in options if str(word).startswith(option)]
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; expected one of {', '.join(options)}" if options else ""
+    every = f"; expected one of {', '.join(options)}" if options else ""
+    return did_you_mean(str(word), options) or every
 
 
 class _Loader(yaml.SafeLoader):
@@ -127,7 +124,7 @@ def _complaint(detail: Any) -> _Complaint:
     field = ".".join(str(part) for part in at if part != "[key]")
     if detail["type"] == "extra_forbidden":
         known = _CardFile.model_fields if len(at) == 1 else _WindowFile.model_fields
-        return at, f"unknown field {field!r}{did_you_mean(at[-1], known)}"
+        return at, f"unknown field {field!r}{choices(at[-1], known)}"
     if detail["type"] == "missing":
         return at[:-1], f"{field} is required{' (format: 1)' if field == 'format' else ''}"
     hint = ""
@@ -146,7 +143,7 @@ def _name_complaints(file: _CardFile) -> list[_Complaint]:
     if file.positive is not None:
         checks.append((("positive",), file.positive, file.classes))
     return [
-        (at, f"{'.'.join(map(str, at))}: unknown {name!r}{did_you_mean(name, known)}")
+        (at, f"{'.'.join(map(str, at))}: unknown {name!r}{choices(name, known)}")
         for at, name, known in checks
         if name not in known
     ]

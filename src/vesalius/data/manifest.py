@@ -9,7 +9,7 @@ from typing import TypeVar, overload
 
 import numpy as np
 
-from vesalius.data.card import did_you_mean, read_card
+from vesalius.data.card import choices, read_card
 from vesalius.data.masks import read_mask
 from vesalius.data.readers import content_digest, read_image
 from vesalius.data.rows import (
@@ -178,7 +178,7 @@ def _table_problems(table: Table, needed: Iterable[str], reserved: Sequence[str]
     for column in dict.fromkeys(needed):
         if table.rows and column not in table.columns:
             raise DataError(
-                f"no column {column!r}{did_you_mean(column, table.columns)}",
+                f"no column {column!r}{choices(column, table.columns)}",
                 reason="bad_table",
                 where=table.name,
             )

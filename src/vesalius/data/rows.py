@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal, cast
 
-from vesalius.data.card import did_you_mean
+from vesalius.data.card import choices
 from vesalius.data.tables import Row
 from vesalius.records import SPLITS, DatasetCard, Phrase, Question, Sample, Split
 
@@ -75,7 +75,7 @@ def parse_question(row: Row) -> Question:
     """
     kind = required(row, "type")
     if kind not in ("closed", "open"):
-        hint = did_you_mean(kind, ("closed", "open"))
+        hint = choices(kind, ("closed", "open"))
         raise row.error("bad_value", f"type {kind!r} is neither closed nor open{hint}")
     answer = required(row, "answer")
     return Question(
@@ -156,7 +156,7 @@ def _optional_path(row: Row, column: str, root: Path) -> Path | None:
 def _split(row: Row) -> Split:
     split = required(row, "split")
     if split not in SPLITS:
-        raise row.error("bad_split", f"unknown split {split!r}{did_you_mean(split, SPLITS)}")
+        raise row.error("bad_split", f"unknown split {split!r}{choices(split, SPLITS)}")
     return split
 
 
@@ -166,7 +166,7 @@ def _labels(row: Row, card: DatasetCard) -> tuple[str, ...]:
     labels = _parts(text) if card.multilabel else (text,) if text else ()
     unknown = [label for label in labels if card.classes and label not in card.classes]
     if unknown:
-        hint = did_you_mean(unknown[0], card.classes)
+        hint = choices(unknown[0], card.classes)
         if "|" in unknown[0]:
             hint = "; set multilabel: true in dataset.yaml if several are meant"
         raise row.error("unknown_label", f"label {unknown[0]!r} is not among the classes{hint}")

@@ -12,12 +12,11 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES as DUAL_ENCODERS,
 )
 
-from vesalius.errors import ModelError
+from vesalius.errors import ModelError, did_you_mean
 from vesalius.models import options as declared
 from vesalius.models import towers
 from vesalius.models.checkpoint import Checkpoint, card_of, read_config
 from vesalius.models.loading import load_image_processor, load_tokenizer, load_weights
-from vesalius.models.options import suggestion
 from vesalius.models.preprocessing import Fit, model_input
 from vesalius.records import Image, Json, ModelCard
 
@@ -141,5 +140,5 @@ def _check_architecture(checkpoint: Checkpoint) -> None:
     if found not in known:
         raise ModelError(
             f"{checkpoint.folder}: model_type {found!r} has not one tower for images and one for "
-            f"texts{suggestion(found, known)}; this adapter drives {', '.join(known)}"
+            f"texts{did_you_mean(found, known)}; this adapter drives {', '.join(known)}"
         )

@@ -1,10 +1,9 @@
 """Adapter options: declared as data, so that they can be checked without loading a model."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from vesalius.errors import InputError
+from vesalius.errors import InputError, did_you_mean
 from vesalius.records import Json
 
 
@@ -39,12 +38,6 @@ CLIPMD = (FIT, POOLING)
 GENERIC = (FIT,)
 
 
-def suggestion(word: str, known: Collection[str]) -> str:
-    """`` (did you mean …?)`` when `known` has a word close to `word`, else empty."""
-    close = get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
 def complete(
     given: Mapping[str, Json], /, *, declared: tuple[Option, ...], adapter: str
 ) -> dict[str, Json]:
@@ -57,7 +50,7 @@ def complete(
     for name in given:
         if name not in known:
             raise InputError(
-                f"{adapter}: unknown option {name!r}{suggestion(name, known)}; "
+                f"{adapter}: unknown option {name!r}{did_you_mean(name, known)}; "
                 f"it has {', '.join(known) or 'none'}"
             )
     return {
@@ -70,7 +63,7 @@ def _checked(value: Json, option: Option, adapter: str) -> Json:
     # 1 == True in Python, but they are not the same in a record.
     if not any(value == known and type(value) is type(known) for known in option.values):
         hint = (
-            suggestion(value, [v for v in option.values if isinstance(v, str)])
+            did_you_mean(value, [v for v in option.values if isinstance(v, str)])
             if isinstance(value, str)
             else ""
         )

@@ -1,6 +1,5 @@
 """Statistics: functions of row indices, plain or for many resamples at once."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -8,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from vesalius.errors import InputError
+from vesalius.errors import InputError, did_you_mean
 from vesalius.metrics.table import METRICS, MetricInfo
 from vesalius.metrics.weighted import mean_defined, mean_over
 
@@ -120,9 +119,9 @@ def statistic(name: str, *arrays: np.ndarray) -> ArrayStatistic:
         InputError: if there is no such metric or the arrays differ in length.
     """
     if name not in METRICS:
-        close = difflib.get_close_matches(name, METRICS, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(METRICS)}"
-        raise InputError(f"no metric called {name!r}; {hint}")
+        raise InputError(
+            f"no metric called {name!r}{did_you_mean(name, METRICS)}; known: {', '.join(METRICS)}"
+        )
     if len({len(array) for array in arrays}) != 1:
         raise InputError(f"{name} needs arrays of one length, got {[len(a) for a in arrays]}")
     return ArrayStatistic(METRICS[name], tuple(np.asarray(array) for array in arrays))

@@ -44,6 +44,24 @@ CONTROLS = ("majority", "random", "blank-image", "shuffled-images")
 ThresholdRule = Literal["max-f1 on val, else 0.5"]
 
 
+def asked_of(data: TaskData, /) -> tuple[str, ...]:
+    """Ids of the labelled test rows."""
+    return tuple(sample.id for sample in labelled(data, "test"))
+
+
+def predict_learnt(
+    view: ModelView, data: TaskData, done: frozenset[str], /, *, learn: Callable[[], Answer]
+) -> Iterator[Predictions]:
+    """Ask for every labelled test row; `learn` runs only if a row is missing."""
+    if done.issuperset(asked_of(data)):
+        return
+    if isinstance(view.model, ModelFree):
+        answer, tune_on = model_free_answer(view.model, data, TUNED_ON)
+    else:
+        answer, tune_on = learn(), TUNED_ON
+    yield from predict_rows(answer, data, done=done, tune_on=tune_on)
+
+
 @dataclass(frozen=True, slots=True)
 class LinearProbe:
     """Logistic regression on train; the L2 penalty with the lowest log-loss on val.
@@ -78,19 +96,15 @@ class LinearProbe:
 
     def expected(self, data: TaskData, /) -> tuple[str, ...]:
         """Ids of the labelled test rows."""
-        return tuple(sample.id for sample in labelled(data, "test"))
+        return asked_of(data)
 
     def predict(
         self, view: ModelView, data: TaskData, done: frozenset[str], /
     ) -> Iterator[Predictions]:
         """Fit on train, tune on val, ask for every labelled test row."""
-        if done.issuperset(self.expected(data)):
-            return
-        if isinstance(view.model, ModelFree):
-            answer, tune_on = model_free_answer(view.model, data, TUNED_ON)
-        else:
-            answer, tune_on = linear_answer(self._fit(view, data), view, data.card), TUNED_ON
-        yield from predict_rows(answer, data, done=done, tune_on=tune_on)
+        return predict_learnt(
+            view, data, done, learn=lambda: linear_answer(self._fit(view, data), view, data.card)
+        )
 
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
         """All classification metrics."""
@@ -152,19 +166,13 @@ class Knn:
 
     def expected(self, data: TaskData, /) -> tuple[str, ...]:
         """Ids of the labelled test rows."""
-        return tuple(sample.id for sample in labelled(data, "test"))
+        return asked_of(data)
 
     def predict(
         self, view: ModelView, data: TaskData, done: frozenset[str], /
     ) -> Iterator[Predictions]:
         """Store train, choose k on val, ask for every labelled test row."""
-        if done.issuperset(self.expected(data)):
-            return
-        if isinstance(view.model, ModelFree):
-            answer, tune_on = model_free_answer(view.model, data, TUNED_ON)
-        else:
-            answer, tune_on = self._answer(view, data), TUNED_ON
-        yield from predict_rows(answer, data, done=done, tune_on=tune_on)
+        return predict_learnt(view, data, done, learn=lambda: self._answer(view, data))
 
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
         """All classification metrics."""
