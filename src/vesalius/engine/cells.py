@@ -71,7 +71,7 @@ def _job(
         "model": None if model is None else model.fingerprint,
         "control": control,
         "data": data_fingerprint,
-        "rows": [sample.id for sample in data.samples],
+        "rows": sorted(sample.id for sample in data.samples),
         "task": task.card.digest,
         "seed": data.seed,
     }
