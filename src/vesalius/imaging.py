@@ -25,7 +25,7 @@ def to_uint8(
         raise InputError(f"display_range must be two finite increasing values, got {display_range}")
     if pixels.dtype == np.uint8 and (low, high) == (0, 255):
         return pixels
-    scaled = (pixels.astype(np.float64) - low) * (255.0 / (high - low))
+    scaled = (pixels.astype(np.float64) - low) * 255.0 / (high - low)
     return np.floor(np.clip(np.nan_to_num(scaled), 0.0, 255.0) + 0.5).clip(0, 255).astype(np.uint8)
 
 
