@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -276,3 +277,19 @@ def test_demo_runs_every_miniature(tmp_path):
     before = (tmp_path / "demo" / "metrics.csv").read_bytes()
     assert call("demo", "--out", tmp_path / "demo", "--patients", 20).exit_code == 0
     assert (tmp_path / "demo" / "metrics.csv").read_bytes() == before
+
+
+def test_refused_rows_and_twins_are_said_beside_the_table(folder, tmp_path):
+    """A table over fewer rows than the file has must not look complete."""
+    data = tmp_path / "data"
+    shutil.copytree(folder, data)
+    with (data / "samples.csv").open("a") as stream:
+        stream.write("lost,lost,test,nowhere.png,nodule,x\n")
+    shutil.copy(data / "0.png", data / "2.png")  # a train image in the test split
+    done = call(
+        "run", "--model", "mini:clip", "--data", data, "--task", "classification", "--protocol",
+        "zero-shot", "--resamples", 10, "--no-controls", "--device", "cpu", "--out", tmp_path / "r",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "1 rows refused, 0 images unreadable" in done.output
+    assert "1 images stand in more than one split" in done.output

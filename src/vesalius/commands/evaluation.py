@@ -76,8 +76,27 @@ def expand_models(names: Sequence[str]) -> list[str]:
 def show(result: Result, report: Path) -> bool:
     """Print the summary and where the report is; whether no cell failed."""
     console.print(summary(result.metrics, result.outcomes))
+    for line in _warnings(result.run.info["datasets"]):
+        console.print(Text(line, style="yellow"))
     console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
     return not any(isinstance(outcome, Failed) for outcome in result.outcomes)
+
+
+def _warnings(datasets: Mapping[str, Json]) -> list[str]:
+    """What a reader of the table must know about the data."""
+    lines = []
+    for name, info in datasets.items():
+        n_refused, n_unreadable = len(info["problems"]), len(info["unreadable"])
+        if n_refused or n_unreadable:
+            lines.append(
+                f"{name}: {n_refused} rows refused, {n_unreadable} images unreadable; "
+                "`vesalius check` names each"
+            )
+        if twins := info["duplicates_across_splits"]:
+            lines.append(
+                f"{name}: {len(twins)} images stand in more than one split (run.json lists them)"
+            )
+    return lines
 
 
 def score_command(run_folder: Path) -> bool:

@@ -91,7 +91,7 @@ def verify_command(name: str, *, device: str) -> None:
     """Load strictly and print identity, size, capabilities and a known-answer cosine."""
     model = load_model(name, device=device)
     card = model.card
-    table = Table(title=name, title_justify="left", show_header=False)
+    table = _facts(name)
     facts = asdict(card)
     weights = facts.pop("weights")
     facts |= {"fingerprint": card.fingerprint, "parameters": f"{model.n_parameters:,}"}
@@ -104,6 +104,14 @@ def verify_command(name: str, *, device: str) -> None:
         table.add_row(Text(str(key)), Text(str(value)))
     console.print(table)
     console.print("loaded strictly: no key missing, unexpected or of another shape")
+
+
+def _facts(title: str) -> Table:
+    """A table of names and values; long values are folded, never cut."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
 
 
 def doctor_command() -> None:
@@ -125,7 +133,7 @@ def doctor_command() -> None:
             rows[package] = f'not installed; pip install "vesalius[{extra}]"'
     rows["torchvision"] = _torchvision()
     rows["tasks"] = ", ".join(TASKS)
-    table = Table(title="vesalius doctor", title_justify="left", show_header=False)
+    table = _facts("vesalius doctor")
     for key, value in rows.items():
         table.add_row(Text(key), Text(value))
     console.print(table)
