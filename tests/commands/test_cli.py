@@ -73,6 +73,16 @@ def fails(capsys, *arguments):
     return error
 
 
+def metrics_of(out):
+    """Value and interval of every row of a run, by its place and resamples."""
+    table = {}
+    with (out / "metrics.csv").open(newline="") as stream:
+        for row in csv.DictReader(stream):
+            numbers = [float(row.pop(name) or "nan") for name in ("value", "low", "high")]
+            table[tuple(row.values())] = numbers
+    return table
+
+
 @pytest.fixture(scope="module")
 def finished(folder, tmp_path_factory):
     """A run made by the command line."""
@@ -163,8 +173,10 @@ def test_a_specification_file_says_the_same_as_options(finished, folder, tmp_pat
     done = call("run", spec, "--out", tmp_path / "run", "--resamples", 50)
     assert done.exit_code == 0, done.output
     assert not (tmp_path / "no").exists()
-    same = (tmp_path / "run" / "metrics.csv").read_bytes()
-    assert same == (finished[0] / "metrics.csv").read_bytes()
+    one, two = (metrics_of(out) for out in (tmp_path / "run", finished[0]))
+    assert list(one) == list(two)
+    # the blank image is encoded anew, and the number of threads may move its last bits
+    np.testing.assert_allclose(list(one.values()), list(two.values()), atol=1e-6)
 
 
 @pytest.mark.parametrize(
