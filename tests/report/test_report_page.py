@@ -14,11 +14,12 @@ from demo_run import Names, build_run, classification_predictions
 from payloads import PAYLOADS, hostile_names
 
 from vesalius.errors import RunError
-from vesalius.records import Cell
+from vesalius.records import Cell, Done, Estimate, MetricRow
 from vesalius.report import gallery
 from vesalius.report.cells import anchor_of
 from vesalius.report.page import render, write_report
 from vesalius.report.sources import read_results
+from vesalius.report.tables import entries
 from vesalius.store.runs import RunFolder, read_run, thumbnail_path
 
 URL_ATTRIBUTES = {"href", "src", "action", "formaction", "data", "poster", "srcset", "background"}
@@ -316,3 +317,43 @@ def test_text_has_the_contrast_of_wcag_aa(scheme):
         ratio = (max(a, b) + 0.05) / (min(a, b) + 0.05)
         assert ratio >= 4.5, (scheme, text, ground, round(ratio, 2))
         assert math.isfinite(ratio)
+
+
+def _bare_run(path, model, value, *, control):
+    rows = [(model, Estimate("f1", *value, n=9, n_patients=9))]
+    if control is not None:
+        rows.append(("control:random", Estimate("f1", *control, n=9, n_patients=9)))
+        rows.append((f"control:shuffled-images({model})", Estimate("f1", 0.1, 0.05, 0.15)))
+    run = build_run(path, n=4)
+    (run / "outcomes.jsonl").unlink()
+    info = json.loads((run / "run.json").read_text())
+    card = info["models"][Names().models[0]] | {"name": model}
+    (run / "run.json").write_text(json.dumps(info | {"models": {model: card}}))
+    folder = RunFolder(run)
+    cells = [Cell(name, Names().dataset, "classification", "zero-shot") for name, _ in rows]
+    for cell in cells:
+        folder.write_outcome(Done(cell, "f" * 64, "card", 9))
+    made = [MetricRow(cell, e, "card") for cell, (_, e) in zip(cells, rows, strict=True)]
+    folder.write_metrics(made, sources={})
+    folder.close()
+    return run
+
+
+def test_models_of_several_runs_are_judged_by_the_controls_of_their_own_run(tmp_path):
+    """A control of all models of a run counts for them, and for nobody else, among several runs."""
+    low, high = (0.2, 0.15, 0.25), (0.6, 0.5, 0.7)
+    one = _bare_run(tmp_path / "one", "a", (0.5, 0.45, 0.55), control=high)
+    two = _bare_run(tmp_path / "two", "b", (0.5, 0.45, 0.55), control=low)
+    none = _bare_run(tmp_path / "none", "c", (0.5, 0.45, 0.55), control=None)
+    results = read_results([one, two, none])
+    made = {e.cell.model: e for e in entries(results.outcomes, results.metrics)}
+    verdicts = {name: e.clearance for name, e in made.items() if not e.is_control}
+    assert verdicts == {
+        "a (run 1)": "does not clear",
+        "b (run 2)": "clears",
+        "c (run 3)": "no control",
+    }
+    against = {row.cell.model for row in made["a (run 1)"].controls}
+    assert against == {"control:random [run 1]", "control:shuffled-images(a (run 1))"}
+    alone = read_results([one])
+    assert {o.cell.model for o in alone.outcomes} >= {"a", "control:random"}

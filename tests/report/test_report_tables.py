@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vesalius.records import Cell, Done, Estimate, Failed, MetricRow, NotApplicable
+from vesalius.report.controls import clearance, controls_of
 from vesalius.report.tables import (
-    clearance,
-    controls_of,
     entries,
     headline_of,
     interval_text,

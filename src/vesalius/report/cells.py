@@ -9,19 +9,12 @@ from markupsafe import Markup
 
 from vesalius.errors import RunError
 from vesalius.records import Cell, Done, Failed, MetricRow, Outcome, digest_json
+from vesalius.report.controls import control_title, controls_of, is_control, strongest
 from vesalius.report.figures import Figure, interval_bar
 from vesalius.report.gallery import Gallery, Pictures, galleries
 from vesalius.report.plots import figures_of
-from vesalius.report.sources import Origin, control_title
-from vesalius.report.tables import (
-    Entry,
-    controls_of,
-    interval_text,
-    is_control,
-    strongest,
-    task_rank,
-    text_of,
-)
+from vesalius.report.sources import Origin
+from vesalius.report.tables import Entry, interval_text, task_rank, text_of
 from vesalius.store.runs import read_predictions
 
 MAX_PIVOT_ROWS = 60

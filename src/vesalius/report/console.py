@@ -9,13 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from vesalius.records import MetricRow, Outcome
+from vesalius.report.controls import strongest
 from vesalius.report.exports import remark, visible
 from vesalius.report.tables import (
     Entry,
     entries,
     interval_text,
     outcome_counts,
-    strongest,
     text_of,
 )
 

@@ -16,18 +16,18 @@ from markupsafe import Markup
 
 from vesalius.records import Json, MetricRow
 from vesalius.report.cells import CellPage, anchor_of, cell_page, failures
+from vesalius.report.controls import control_title, is_control
 from vesalius.report.exports import to_csv, visible
 from vesalius.report.figures import heat_level, swatch
 from vesalius.report.gallery import MAX_PICTURES, Pictures
 from vesalius.report.glossary import glossary
-from vesalius.report.sources import Results, control_title, read_results
+from vesalius.report.sources import Results, read_results
 from vesalius.report.summary import findings, provenance, setting_rows, totals
 from vesalius.report.tables import (
     Entry,
     entries,
     group_by_cell,
     interval_text,
-    is_control,
     matrices,
     text_of,
 )

@@ -1,16 +1,13 @@
 """Several run folders as one set of rows, under names that tell them apart."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vesalius.records import Cell, MetricRow, Outcome
-from vesalius.report.tables import CONTROL, is_control
+from vesalius.report.controls import control_of_run, is_control, model_of_run
 from vesalius.store.runs import Run, read_run
-
-_CONTROL_OF = re.compile(r"^(control:[^(]*)\((.*)\)$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +40,11 @@ class Results:
 
 
 def read_results(paths: Sequence[Path], /) -> Results:
-    """Read run folders; a model that several runs have is shown as ``name (run k)`` in each.
+    """Read run folders; where names would mix runs, every model is shown as ``name (run k)``.
 
-    Datasets of one name are one dataset only when their digests agree; controls stay with the
-    models of their own run where anything had to be renamed.
+    Names would mix runs when several have one model, or when any has a control, because a model
+    is compared with the controls of its own run only. A control without a model is then shown as
+    ``control:name [run k]``. Datasets of one name are one dataset only when their digests agree.
 
     Raises:
         RunError: if a path is not a run folder.
@@ -66,32 +64,35 @@ def read_results(paths: Sequence[Path], /) -> Results:
 
 
 def _shown_names(runs: Sequence[Run], number: int) -> Callable[[Cell], Cell]:
-    models = Counter(name for run in runs for name in _names(run))
+    numbered = _need_numbers(runs)
     digests: dict[str, set[str]] = {}
     for run in runs:
         for name, card in run.info["datasets"].items():
             digests.setdefault(name, set()).add(card["digest"])
 
-    def suffixed(name: str, *, ambiguous: bool) -> str:
-        return f"{name} (run {number + 1})" if ambiguous else name
-
-    def model(name: str) -> str:
-        match = _CONTROL_OF.match(name)
-        if match is not None:
-            return f"{match[1]}({model(match[2])})"
-        return suffixed(name, ambiguous=models[name] > 1)
-
     def rename(cell: Cell) -> Cell:
-        dataset = suffixed(cell.dataset, ambiguous=len(digests.get(cell.dataset, ())) > 1)
-        return replace(cell, model=model(cell.model), dataset=dataset)
+        model, dataset = cell.model, cell.dataset
+        if numbered:
+            named = control_of_run if is_control(model) else model_of_run
+            model = named(model, number + 1)
+        if len(digests.get(dataset, ())) > 1:
+            dataset = f"{dataset} (run {number + 1})"
+        return replace(cell, model=model, dataset=dataset)
 
     return rename
 
 
+def _need_numbers(runs: Sequence[Run]) -> bool:
+    """Whether names alone would mix runs: a model in several, or a control of all its models."""
+    models = Counter(name for run in runs for name in _names(run))
+    shared = any(count > 1 for count in models.values())
+    return len(runs) > 1 and (shared or any(is_control(name) for name in models))
+
+
 def _names(run: Run) -> set[str]:
-    """Models and model-free controls that a run has anything to say about."""
-    used = {outcome.cell.model for outcome in run.outcomes} | set(run.info["models"])
-    return {name for name in used if not is_control(name) or not _CONTROL_OF.match(name)}
+    """Models and controls that a run has anything to say about."""
+    used = {outcome.cell.model for outcome in run.outcomes}
+    return used | {row.cell.model for row in run.metrics} | set(run.info["models"])
 
 
 def _renamed(
@@ -103,8 +104,3 @@ def _renamed(
             cell = rename(Cell(name, name, "", ""))
             shown[cell.model if what == "models" else cell.dataset] = card
     return shown
-
-
-def control_title(model: str, /) -> str:
-    """A control's name without the prefix."""
-    return model.removeprefix(CONTROL)

@@ -1,12 +1,6 @@
-"""From metric rows to the records that every output shows: headline, controls, matrix.
-
-A headline *clears a control* when its whole interval lies on the better side of the control's
-whole interval (``low`` above the control's ``high`` where higher is better). Touching or
-overlapping intervals do not clear. A control without an interval counts with its value.
-"""
+"""From metric rows to the records that every output shows: headline, controls, matrix."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,6 +8,14 @@ from typing import Literal
 import numpy as np
 
 from vesalius.records import TASKS, Cell, Done, Estimate, Failed, MetricRow, NotApplicable, Outcome
+from vesalius.report.controls import (
+    Clearance,
+    clearance,
+    controls_of,
+    is_control,
+    signed,
+    strongest,
+)
 
 # (metric, class name): the first that a cell has wins, else the first row that it stored, because
 # a task lists its headline first. A binary task has `f1` of its positive class, others have not.
@@ -34,10 +36,7 @@ COMPANION: Mapping[str, tuple[tuple[str, str], ...]] = {
     "classification": (("auroc", ""), ("macro_auroc", "")),
     "retrieval": (("recall@5[chance]", ""),),
 }
-CONTROL = "control:"
-_OF_MODEL = re.compile(r"^control:[^(]*\((?P<model>.*)\)$", re.DOTALL)
 
-Clearance = Literal["clears", "does not clear", "no control", "undefined"]
 Status = Literal["done", "n/a", "failed", "not run"]
 
 
@@ -79,11 +78,6 @@ class Matrix:
     places: Mapping[tuple[str, str], tuple[Entry, ...]]
 
 
-def is_control(model: str, /) -> bool:
-    """Whether the name is that of a control."""
-    return model.startswith(CONTROL)
-
-
 def group_by_cell(rows: Iterable[MetricRow], /) -> dict[Cell, list[MetricRow]]:
     """Rows of each cell, in their order."""
     groups: dict[Cell, list[MetricRow]] = {}
@@ -101,66 +95,6 @@ def headline_of(task: str, rows: Sequence[MetricRow], /) -> MetricRow | None:
 def _pick(rows: Iterable[MetricRow], names: Sequence[tuple[str, str]]) -> MetricRow | None:
     found = {(row.estimate.metric, row.class_name): row for row in rows if not row.subgroup}
     return next((found[name] for name in names if name in found), None)
-
-
-def controls_of(row: MetricRow, rows: Iterable[MetricRow], /) -> tuple[MetricRow, ...]:
-    """Control rows of the same estimate, by the same protocol on the same samples.
-
-    A control made for one model, ``control:name(model)``, counts for that model only.
-    """
-    return tuple(
-        other
-        for other in rows
-        if is_control(other.cell.model)
-        and _same_place(other, row)
-        and _is_meant_for(other.cell.model, row.cell.model)
-    )
-
-
-def _same_place(one: MetricRow, other: MetricRow) -> bool:
-    return _place(one) == _place(other)
-
-
-def _place(row: MetricRow) -> tuple[str, ...]:
-    cell = row.cell
-    where = (cell.dataset, cell.task, cell.protocol, row.split, row.subgroup, row.class_name)
-    return (*where, row.estimate.metric)
-
-
-def _is_meant_for(control: str, model: str) -> bool:
-    match = _OF_MODEL.match(control)
-    return match is None or match["model"] == model
-
-
-def clearance(estimate: Estimate, controls: Sequence[MetricRow], /) -> Clearance:
-    """Whether `estimate` clears every control, by the rule at the top of this module.
-
-    ``undefined`` when the estimate has no interval or a control no value.
-    """
-    if not controls:
-        return "no control"
-    sign = 1.0 if estimate.higher_is_better else -1.0
-    worst = min(sign * estimate.low, sign * estimate.high)
-    bars = [_best_end(row.estimate, sign) for row in controls]
-    if math.isnan(worst) or any(math.isnan(bar) for bar in bars):
-        return "undefined"
-    return "clears" if worst > max(bars) else "does not clear"
-
-
-def _best_end(control: Estimate, sign: float) -> float:
-    if math.isnan(control.low) or math.isnan(control.high):
-        return sign * control.value
-    return max(sign * control.low, sign * control.high)
-
-
-def strongest(controls: Sequence[MetricRow], /) -> MetricRow | None:
-    """The control with the best value; None when none has one."""
-    defined = [row for row in controls if not math.isnan(row.estimate.value)]
-    return max(defined, key=lambda row: _signed(row.estimate), default=None)
-
-
-def _signed(estimate: Estimate) -> float:
-    return estimate.value if estimate.higher_is_better else -estimate.value
 
 
 def entries(outcomes: Sequence[Outcome], metrics: Sequence[MetricRow], /) -> tuple[Entry, ...]:
@@ -227,7 +161,7 @@ def _with_heat(made: Sequence[Entry]) -> list[Entry]:
     best: dict[Column, float] = {}
     for entry in made:
         if entry.headline is not None and not entry.is_control:
-            value = _signed(entry.headline.estimate)
+            value = signed(entry.headline.estimate)
             key = _column(entry.headline)
             best[key] = float(np.fmax(best.get(key, math.nan), value))
     return [_heated(entry, best) for entry in made]
@@ -237,7 +171,7 @@ def _heated(entry: Entry, best: Mapping[Column, float]) -> Entry:
     bar = strongest(entry.controls)
     if entry.headline is None or bar is None:
         return entry
-    value, floor = _signed(entry.headline.estimate), _signed(bar.estimate)
+    value, floor = signed(entry.headline.estimate), signed(bar.estimate)
     top = best[_column(entry.headline)]
     if math.isnan(value) or top <= floor or entry.clearance != "clears":
         heat = math.nan if math.isnan(value) else 0.0
