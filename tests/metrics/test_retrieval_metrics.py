@@ -123,15 +123,29 @@ def test_excluded_item_is_not_in_the_gallery() -> None:
     similarity = np.array([[9.0, 1.0, 2.0], [0.0, 9.0, 3.0]])
     kept = similarity.copy()
     ranks = r.rank_positives_in(
-        similarity, [np.array([1]), np.array([0])], excluded=np.array([0, -1])
+        similarity,
+        [np.array([1]), np.array([0])],
+        excluded=[np.array([0]), np.zeros(0, dtype=np.int64)],
     )
     assert [one.tolist() for one in ranks] == [[2], [3]]
     np.testing.assert_array_equal(similarity, kept)
     unit = _unit(np.random.default_rng(0), 3)
     by_vectors = r.rank_positives(
-        unit, unit, [np.array([1]), np.array([2]), np.array([0])], excluded=np.arange(3)
+        unit,
+        unit,
+        [np.array([1]), np.array([2]), np.array([0])],
+        excluded=list(np.arange(3)[:, None]),
     )
     assert all(one[0] in (1, 2) for one in by_vectors)
+
+
+def test_several_items_can_be_excluded_for_one_query() -> None:
+    """A patient has several images; none of them takes a place."""
+    similarity = np.array([[9.0, 8.0, 1.0, 2.0]])
+    ranks = r.rank_positives_in(similarity, [np.array([2])], excluded=[np.array([0, 1])])
+    assert ranks[0].tolist() == [2]
+    with pytest.raises(InputError, match="excluded of query 0 must be gallery rows below 4"):
+        r.rank_positives_in(similarity, [np.array([2])], excluded=[np.array([4])])
 
 
 def test_positives_by_label() -> None:
@@ -147,7 +161,7 @@ def test_positives_by_label() -> None:
         (lambda: r.rank_positives_in(np.ones((1, 2)), []), r"one entry per query \(1\), got 0"),
         (lambda: r.rank_positives_in(np.ones((1, 2)), [np.array([2])]), "query 0 must be gallery"),
         (
-            lambda: r.rank_positives_in(np.ones((1, 2)), [np.array([0])], excluded=np.array([0])),
+            lambda: r.rank_positives_in(np.ones((1, 2)), [np.array([0])], excluded=[np.array([0])]),
             "both a positive and excluded",
         ),
         (

@@ -223,6 +223,53 @@ def test_resumed_rows_equal_rows_in_one_go() -> None:
     assert values_of(TASK, full, data.card) == values_of(TASK, full, data.card)
 
 
+def test_images_of_the_own_patient_are_neither_gallery_nor_answer() -> None:
+    """A second view of the same chest is found by the chest, not by what is wrong with it."""
+    card = DatasetCard("d", classes={"a": (), "b": ()})
+    owners = {"a1": "p", "a2": "p", "a3": "q", "b1": "p", "b2": "r", "b3": "s"}
+    samples = tuple(sample(name, (name[0],), patient=own) for name, own in owners.items())
+    rows = {"a1": axis(0), "a2": axis(0), "b1": axis(0), "a3": axis(1)}
+    rows |= {"b2": axis(2), "b3": unit(axis(0) + axis(3))}
+    table = predict_all(IMAGES_ONLY, view_of(rows), TaskData(card, samples))
+    by_id = dict(zip(table["id"].tolist(), range(6), strict=True))
+    assert table["gallery"].tolist() == [3, 3, 5, 3, 5, 5]
+    assert table["n_positive"].tolist() == [1, 1, 2, 2, 2, 2]
+    first = by_id["a1"]
+    assert table["ranks"][first] == [3]  # b3 is nearer, b2 is as far
+    assert table["top"][first] == ["b3", "b2", "a3"]
+    assert table["top_correct"][first] == [False, False, True]
+    values = values_of(IMAGES_ONLY, table, card)
+    assert values["recall@1[chance]"] == pytest.approx((3 / 3 + 3 / 5) / 6)
+
+
+def test_unanswered_queries_score_zero_and_rank_last() -> None:
+    """With eight positives of ten even the worst order would find many: no answer finds none."""
+    card = DatasetCard("d", classes={"a": (), "b": ()})
+    labels = ["a"] * 9 + ["b"] * 2
+    samples = tuple(sample(f"s{i:02d}", (label,)) for i, label in enumerate(labels))
+    rows = {s.id: axis(0) if s.labels == ("a",) else axis(1) for s in samples}
+    rows["s00"] = np.full(WIDTH, np.nan, dtype=np.float32)
+    data = TaskData(card, samples)
+    table = predict_all(IMAGES_ONLY, view_of(rows), data)
+    assert (table["gallery"][0], table["n_positive"][0]) == (10, 8)
+    assert table["average_precision"][0] == 0.0
+    assert table["rank_first"][0] == 10.0
+    for one in IMAGES_ONLY.score(table, card):
+        if "[" not in one.metric:
+            value = one.statistic(np.array([0]))
+            assert value == (10.0 if one.metric == "median_rank" else 0.0), one.metric
+
+
+def test_the_best_possible_recall_is_said() -> None:
+    """One place cannot hold two positives: even a perfect encoder stays below 1."""
+    data, rows = cohort(n_per_class=4)
+    values = values_of(TASK, predict_all(TASK, view_of(rows), data), data.card)
+    place = "image→text, label"
+    assert values[f"recall@1[best possible] @ {place}"] == values[f"recall@1 @ {place}"] == 1 / 4
+    assert values[f"recall@5[best possible] @ {place}"] == 1.0
+    assert values["recall@1[best possible]"] == 1.0
+
+
 def test_without_captions_only_images_are_searched() -> None:
     """Then any image encoder will do, and the overall row is that search."""
     data, rows = cohort(n_per_class=3)
@@ -246,9 +293,12 @@ def test_reasons_of_retrieval_are_true() -> None:
     assert TASK.unsuitable(no_text, replace(data, samples=train)) == "no test rows"
     bare = TaskData(DatasetCard("d"), (sample("a"), sample("b")))
     assert TASK.unsuitable(no_text, bare) == (
-        "fewer than two test rows with a caption, and no two that share a label"
+        "fewer than two test rows with a caption, and no two patients that share a label"
     )
-    assert IMAGES_ONLY.unsuitable(no_text, bare) == "no two test rows share a label"
+    assert (
+        IMAGES_ONLY.unsuitable(no_text, bare)
+        == "no two test rows of different patients share a label"
+    )
 
 
 def test_the_image_protocol_has_its_own_card() -> None:

@@ -45,7 +45,7 @@ def rank_positives(
     gallery: Float[np.ndarray, "gallery dim"],
     positives: Sequence[Int[np.ndarray, " _"]],
     *,
-    excluded: Int[np.ndarray, " queries"] | None = None,
+    excluded: Sequence[Int[np.ndarray, " _"]] | None = None,
 ) -> list[Ranks]:
     """Rank each query's positives in the whole gallery by inner product (cosine of unit rows).
 
@@ -53,8 +53,8 @@ def rank_positives(
         queries: one row per query; products are taken in float32, 512 queries at a time.
         gallery: one row per item.
         positives: gallery rows that are right for each query; may be empty.
-        excluded: per query one gallery row that is not in its gallery, -1 for none: the query
-            itself when images are searched among the same images.
+        excluded: per query the gallery rows that are not in its gallery, such as the query
+            itself and its patient's other images; may be empty.
 
     Returns:
         Ascending 1-based ranks per query. Similarities within `TIE_TOLERANCE` are tied.
@@ -81,7 +81,7 @@ def rank_positives_in(
     similarity: Float[np.ndarray, "queries gallery"],
     positives: Sequence[Int[np.ndarray, " _"]],
     *,
-    excluded: Int[np.ndarray, " queries"] | None = None,
+    excluded: Sequence[Int[np.ndarray, " _"]] | None = None,
 ) -> list[Ranks]:
     """`rank_positives` from a matrix of similarities; here only equal numbers are tied.
 
@@ -96,30 +96,48 @@ def rank_positives_in(
 
 
 def _check_rows(
-    positives: Sequence[np.ndarray], excluded: np.ndarray | None, *, n_queries: int, n_items: int
+    positives: Sequence[np.ndarray],
+    excluded: Sequence[np.ndarray] | None,
+    *,
+    n_queries: int,
+    n_items: int,
 ) -> None:
-    if len(positives) != n_queries or (excluded is not None and len(excluded) != n_queries):
-        raise InputError(f"expected one entry per query ({n_queries}), got {len(positives)}")
-    for query, rows in enumerate(positives):
-        if len(rows) and not (rows.min() >= 0 and rows.max() < n_items):
-            raise InputError(f"positives of query {query} must be gallery rows below {n_items}")
-    if excluded is None:
-        return
-    for query, (rows, item) in enumerate(zip(positives, excluded, strict=True)):
-        if item in rows:
-            raise InputError(f"query {query}: row {item} is both a positive and excluded")
+    for name, rows_of in (("positives", positives), ("excluded", excluded)):
+        if rows_of is None:
+            continue
+        if len(rows_of) != n_queries:
+            raise InputError(
+                f"{name}: expected one entry per query ({n_queries}), got {len(rows_of)}"
+            )
+        for query, rows in enumerate(rows_of):
+            if len(rows) and not (rows.min() >= 0 and rows.max() < n_items):
+                raise InputError(f"{name} of query {query} must be gallery rows below {n_items}")
+    if excluded is not None:
+        _check_disjoint(positives, excluded, n_items)
+
+
+def _check_disjoint(
+    positives: Sequence[np.ndarray], excluded: Sequence[np.ndarray], n_items: int
+) -> None:
+    is_excluded = np.zeros(n_items, dtype=np.bool_)  # one mask for all queries: no sorting
+    for query, (rows, left_out) in enumerate(zip(positives, excluded, strict=True)):
+        is_excluded[left_out] = True
+        both = rows[is_excluded[rows]]
+        if len(both):
+            raise InputError(f"query {query}: row {both[0]} is both a positive and excluded")
+        is_excluded[left_out] = False
 
 
 def _rank_rows(
     similarity: np.ndarray,
     positives: Sequence[np.ndarray],
-    excluded: np.ndarray | None,
+    excluded: Sequence[np.ndarray] | None,
     *,
     tolerance: float,
 ) -> list[Ranks]:
     if excluded is not None:
-        kept = np.flatnonzero(excluded >= 0)
-        similarity[kept, excluded[kept]] = -np.inf
+        for row, left_out in zip(similarity, excluded, strict=True):
+            row[left_out] = -np.inf
     rows = zip(similarity, positives, strict=True)
     return [_ranks_of(row, row[wanted], tolerance=tolerance) for row, wanted in rows]
 

@@ -32,13 +32,15 @@ class Search:
     """One kind of query over one gallery.
 
     Attributes:
-        positives: per query the rows of `gallery` that are right, ascending; may be empty.
+        positives: per query the rows of the gallery that are right, ascending; may be empty.
+        excluded: per query the rows that are not in its gallery; None if all are.
     """
 
     direction: Direction
     relevance: Relevance
     samples: tuple[Sample, ...]
     positives: tuple[np.ndarray, ...]
+    excluded: tuple[np.ndarray, ...] | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -46,14 +48,11 @@ class Search:
         return tuple(f"{self.direction}/{self.relevance}/{s.id}" for s in self.samples)
 
     @property
-    def excluded(self) -> Int[np.ndarray, " queries"] | None:
-        """The query's own row where images are searched among themselves."""
-        return np.arange(len(self.samples)) if self.direction == "image→image" else None
-
-    @property
-    def gallery_size(self) -> int:
+    def gallery_sizes(self) -> Int[np.ndarray, " queries"]:
         """Items each query is compared with."""
-        return len(self.samples) - (self.direction == "image→image")
+        n = len(self.samples)
+        left_out = [len(rows) for rows in self.excluded] if self.excluded is not None else [0] * n
+        return n - np.array(left_out, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,13 @@ class EmbeddingRetrieval:
     """Cosine between embeddings; see `embedding` and `image_embedding`."""
 
     protocol: Literal["embedding", "image-embedding"] = "embedding"
-    gallery: Literal["all test rows"] = "all test rows"
+    gallery: Literal["test rows with captions, or with labels for label relevance"] = (
+        "test rows with captions, or with labels for label relevance"
+    )
+    own_patient: Literal["left out of the gallery of image→image"] = (
+        "left out of the gallery of image→image"
+    )
+    unanswered: Literal["scores 0, ranks last"] = "scores 0, ranks last"
     ties: Literal["pessimistic, within 1e-6"] = "pessimistic, within 1e-6"
     duplicates: Literal["same caption up to case and spacing is relevant"] = (
         "same caption up to case and spacing is relevant"
@@ -122,19 +127,20 @@ class EmbeddingRetrieval:
             for direction in CROSS_MODAL:
                 found.append(Search(direction, "pair", captioned, _same_caption(captioned)))
                 if len(both) > 1:
-                    found.append(Search(direction, "label", both, _same_label(both, own=True)))
+                    found.append(Search(direction, "label", both, _same_label(both)))
         if len(labelled) > 1:
-            positives = _same_label(labelled, own=False)
+            own = _same_patient(labelled)
+            positives = _without_own_patient(_same_label(labelled), labelled)
             if any(len(rows) for rows in positives):
-                found.append(Search("image→image", "label", labelled, positives))
+                found.append(Search("image→image", "label", labelled, positives, own))
         return tuple(found)
 
     def _nothing_to_search(self, data: TaskData) -> str:
         if not any(s.split == "test" for s in data.samples):
             return "no test rows"
         if self.protocol == "embedding":
-            return "fewer than two test rows with a caption, and no two that share a label"
-        return "no two test rows share a label"
+            return "fewer than two test rows with a caption, and no two patients that share a label"
+        return "no two test rows of different patients share a label"
 
 
 def embedding(settings: Mapping[str, Json], /) -> EmbeddingRetrieval:
@@ -156,21 +162,36 @@ def _same_caption(samples: Sequence[Sample]) -> tuple[np.ndarray, ...]:
     return tuple(shared[caption] for caption in normal)
 
 
-def _same_label(samples: Sequence[Sample], *, own: bool) -> tuple[np.ndarray, ...]:
-    """Rows with a label in common; `own` says whether a row is right for itself."""
+def _same_label(samples: Sequence[Sample]) -> tuple[np.ndarray, ...]:
+    """Rows with a label in common, or both without any; a row is right for itself."""
     rows: dict[str, list[int]] = {}
     for row, sample in enumerate(samples):
         for name in sample.labels or ("",):
             rows.setdefault(name, []).append(row)
     by_labels: dict[frozenset[str], np.ndarray] = {}
     positives = []
-    for row, sample in enumerate(samples):
+    for sample in samples:
         labels = frozenset(sample.labels or ("",))
         if labels not in by_labels:
             by_labels[labels] = np.array(sorted({r for name in labels for r in rows[name]}))
-        shared = by_labels[labels]
-        positives.append(shared if own else shared[shared != row])
+        positives.append(by_labels[labels])
     return tuple(positives)
+
+
+def _same_patient(samples: Sequence[Sample]) -> tuple[np.ndarray, ...]:
+    """Rows of the same patient, itself included; rows of one patient share one array."""
+    rows: dict[str, list[int]] = {}
+    for row, sample in enumerate(samples):
+        rows.setdefault(sample.patient, []).append(row)
+    shared = {patient: np.array(found) for patient, found in rows.items()}
+    return tuple(shared[s.patient] for s in samples)
+
+
+def _without_own_patient(
+    positives: Sequence[np.ndarray], samples: Sequence[Sample]
+) -> tuple[np.ndarray, ...]:
+    _, patient = np.unique([s.patient for s in samples], return_inverse=True)
+    return tuple(rows[patient[rows] != own] for rows, own in zip(positives, patient, strict=True))
 
 
 def _search(
@@ -178,6 +199,9 @@ def _search(
 ) -> Iterator[Predictions]:
     queries, gallery, answered = _features(search, view)
     ranks = rank_positives(queries, gallery, search.positives, excluded=search.excluded)
+    sizes = search.gallery_sizes
+    for row in np.flatnonzero(~answered):
+        ranks[row] = np.full(len(ranks[row]), sizes[row])
     ids, keys = np.array([s.id for s in search.samples], dtype=np.str_), search.keys
     for start in range(0, len(ids), CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(ids)))
@@ -192,12 +216,20 @@ def _search(
         columns |= {
             "direction": np.array([search.direction] * len(wanted)),
             "relevance": np.array([search.relevance] * len(wanted)),
-            "gallery": np.full(len(wanted), search.gallery_size, dtype=np.int64),
+            "gallery": sizes[wanted],
             "n_positive": np.array([len(r) for r in found], dtype=np.int64),
             "rank_first": np.array([rank_first(r) for r in found]),
-            "average_precision": np.array([average_precision(r) for r in found]),
+            "average_precision": np.array(
+                [average_precision(r) * answered[row] for row, r in zip(wanted, found, strict=True)]
+            ),
             "ranks": _lists([r.tolist() for r in found]),
-            "top": _lists([ids[row[row >= 0]].tolist() for row in shown]),
+            "top": _lists([ids[places[places >= 0]].tolist() for places in shown]),
+            "top_correct": _lists(
+                [
+                    np.isin(places[places >= 0], search.positives[row]).tolist()
+                    for row, places in zip(wanted, shown, strict=True)
+                ]
+            ),
             "answered": answered[wanted],
         }
         yield Predictions(columns)
@@ -240,8 +272,8 @@ def _first(
     rank_key = np.round(similarity.astype(np.float64), 6)
     for place, row in enumerate(rows):
         rank_key[place, search.positives[row]] -= 1e-9
-    if search.excluded is not None:
-        rank_key[np.arange(len(rows)), rows] = -np.inf
+        if search.excluded is not None:
+            rank_key[place, search.excluded[row]] = -np.inf
     n_shown = min(N_SHOWN, similarity.shape[1])
     best = np.argpartition(-rank_key, n_shown - 1, axis=1)[:, :n_shown]
     values = np.take_along_axis(rank_key, best, axis=1)

@@ -1,4 +1,4 @@
-"""Metrics of a table of retrieval predictions, with the value that a random order expects.
+"""Metrics of a retrieval table, with what a random order expects and what is possible.
 
 Queries without a positive in the gallery have no value: they are left out, and `n` of each
 estimate says how many queries were left.
@@ -18,6 +18,7 @@ from vesalius.metrics.retrieval import (
     chance_recall,
     query_values,
 )
+from vesalius.metrics.weighted import ratio
 from vesalius.records import Predictions
 from vesalius.stats import statistic
 from vesalius.tasks import Scored
@@ -67,20 +68,25 @@ def _named(values: dict[str, np.ndarray], rows: np.ndarray, place: str) -> list[
     return [
         Scored(
             metric,
-            OnRows(statistic(metric.removesuffix("[chance]"), per_query[rows]), rows),
+            OnRows(statistic(metric.partition("[")[0], per_query[rows]), rows),
             class_name=place,
             rows=rows,
-            higher_is_better=METRICS[metric.removesuffix("[chance]")].higher_is_better,
+            higher_is_better=METRICS[metric.partition("[")[0]].higher_is_better,
         )
         for metric, per_query in values.items()
     ]
 
 
 def _per_query(predictions: Predictions) -> dict[str, Float[np.ndarray, " queries"]]:
-    """Every metric and its chance level, for every query."""
+    """Every metric, its chance level and its limit, for every query.
+
+    A query without an answer found nothing, however many of a small gallery are right for it.
+    """
     found = query_values([np.asarray(r, dtype=np.int64) for r in predictions["ranks"]])
-    values = {name: found[name] for name in AVERAGED}
     sizes, positives = predictions["gallery"], predictions["n_positive"]
+    unanswered = ~predictions["answered"] & (positives > 0)
+    values = {name: np.where(unanswered, 0.0, found[name]) for name in AVERAGED}
+    values["median_rank"] = np.where(unanswered, sizes, found["median_rank"])
 
     chances: dict[str, Chance] = {"map": chance_average_precision}
     for k in CUTOFFS:
@@ -88,6 +94,10 @@ def _per_query(predictions: Predictions) -> dict[str, Float[np.ndarray, " querie
         chances[f"hit@{k}"] = partial(chance_hit, k=k)
     for name, chance in chances.items():
         values[f"{name}[chance]"] = _of_pairs(sizes, positives, chance)
+    for k in CUTOFFS:  # k places cannot hold more than k of the positives
+        values[f"recall@{k}[best possible]"] = ratio(
+            np.minimum(k, positives).astype(np.float64), positives.astype(np.float64)
+        )
     return values
 
 
