@@ -150,7 +150,7 @@ def test_xhtml_and_missing_and_special_files(tmp_path: Path) -> None:
     expected = {
         "a.png": "html_page",
         "none.png": "missing_file",
-        "pipe.png": "empty_file",
+        "pipe.png": "unreadable",
         "loop.png": "unreadable",
     }
     for name, reason in expected.items():

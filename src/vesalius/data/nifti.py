@@ -40,7 +40,7 @@ def decode_nifti(raw: bytes, reading: Reading) -> Grid:
     offset = _offset(header, reading)
     slope, intercept = _scaling(header, reading)
     affine = _affine(header, reading)
-    reading.gate(shape, max(dtype.itemsize, 1 if slope == 1 else 4))
+    reading.gate(shape, max(dtype.itemsize, 1 if (slope, intercept) == (1, 0) else 4))
     n_bytes = offset + int(np.prod(shape)) * dtype.itemsize
     data = inflate(raw, n_bytes, reading) if packed else raw
     if len(data) < n_bytes:

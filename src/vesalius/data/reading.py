@@ -8,6 +8,7 @@ third-party code only inside `contained`.
 import binascii
 import hashlib
 import os
+import stat
 import struct
 import warnings
 import zlib
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
+from typing import BinaryIO
 
 from vesalius.errors import DataError
 from vesalius.records import Window
@@ -94,6 +96,9 @@ DECODER_ERRORS: tuple[type[BaseException], ...] = (
 
 HEAD_BYTES = 2048
 _SLACK_BYTES = 1 << 20
+_FIRST_CHUNK_BYTES = 1 << 12
+_CHUNK_BYTES = 1 << 20
+_MOST_EMPTY_MEMBERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,20 +195,32 @@ def read_bytes(path: Path, reading: Reading) -> bytes:
             ``lfs_pointer`` or ``html_page``.
     """
     try:
-        # O_NONBLOCK: opening a named pipe must not wait for a writer
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            n_bytes = os.fstat(file.fileno()).st_size
-            if n_bytes > reading.limits.max_file_bytes:
-                raise reading.error(
-                    "too_large",
-                    f"{n_bytes:,} bytes, the limit is {reading.limits.max_file_bytes:,}",
-                )
-            raw = file.read(reading.limits.max_file_bytes + 1)
+        # unlike os.fdopen, open() closes the descriptor when it refuses a folder
+        with open(path, "rb", opener=_without_waiting) as file:
+            raw = _content(file, reading)
     except FileNotFoundError as error:
         raise reading.error("missing_file", "no such file") from error
     except OSError as error:
         raise reading.error("unreadable", f"cannot be opened ({error.strerror})") from error
-    refuse_placeholder(raw or b"", reading)
+    refuse_placeholder(raw, reading)
+    return raw
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe must not wait for a writer
+
+
+def _content(file: BinaryIO, reading: Reading) -> bytes:
+    """All bytes of an open regular file; only as much memory as it has bytes is asked for."""
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise reading.error("unreadable", "not a regular file (a pipe, socket or device)")
+    if status.st_size > reading.limits.max_file_bytes:
+        limit = f"the limit is {reading.limits.max_file_bytes:,}"
+        raise reading.error("too_large", f"{status.st_size:,} bytes, {limit}")
+    raw = file.read(status.st_size + 1)
+    if len(raw) > status.st_size:
+        raise reading.error("unreadable", "grew while it was read; wait until it is complete")
     return raw
 
 
@@ -249,15 +266,32 @@ def inflate(raw: bytes, n_bytes: int, reading: Reading) -> bytes:
 
 def _inflate_members(raw: bytes, n_most: int, reading: Reading) -> tuple[bytes, bool]:
     """At most `n_most` bytes of all gzip members, and whether the last one was complete."""
-    data, ended = b"", True
+    data, n_empty, position, ended = bytearray(), 0, 0, True
     with contained(reading):
-        while raw and len(data) < n_most:
-            stream = zlib.decompressobj(wbits=47)  # 32 + 15: gzip or zlib, told by the header
-            data += stream.decompress(raw, n_most - len(data))
-            ended, raw = stream.eof, stream.unused_data
-            if not ended or not raw.startswith(b"\x1f\x8b"):
+        while position < len(raw) and len(data) < n_most:
+            before = len(data)
+            position, ended = _inflate_member(raw, position, data, n_most)
+            n_empty += len(data) == before
+            if n_empty > _MOST_EMPTY_MEMBERS:
+                raise reading.error("bomb", f"more than {_MOST_EMPTY_MEMBERS:,} empty gzip members")
+            if not ended or raw[position : position + 2] != b"\x1f\x8b":
                 break
-    return data, ended
+    return bytes(data), ended
+
+
+def _inflate_member(raw: bytes, position: int, data: bytearray, n_most: int) -> tuple[int, bool]:
+    """Add the member at `position` to `data`, up to `n_most` bytes; where and whether it ended.
+
+    It is fed in growing chunks: zlib copies what it is given and does not use.
+    """
+    stream = zlib.decompressobj(wbits=47)  # 32 + 15: gzip or zlib, told by the header
+    size = _FIRST_CHUNK_BYTES
+    while position < len(raw) and len(data) < n_most and not stream.eof:
+        chunk = raw[position : position + size]
+        data += stream.decompress(chunk, n_most - len(data))
+        position += len(chunk) - len(stream.unused_data) - len(stream.unconsumed_tail)
+        size = min(2 * size, _CHUNK_BYTES)
+    return position, stream.eof
 
 
 def inflate_head(raw: bytes, reading: Reading) -> bytes:
