@@ -64,6 +64,38 @@ def test_digest_is_kept_until_the_file_changes(tmp_path: Path) -> None:
         data.digest(data[0])
 
 
+def test_digest_notices_new_data_of_an_old_header(tmp_path: Path) -> None:
+    """The digest of an ``.mhd`` is taken anew when only its data file changed."""
+    samples = "id,split,image,age,sex\na,test,images/a.mhd,,\n"
+    data = load_dataset(
+        write_folder(
+            tmp_path,
+            samples=samples,
+            questions="id,question,answer,type\n",
+            phrases=PHRASES.split("\n")[0],
+        )
+    )
+    assert len(data) == 0  # the file is not there yet
+    header = "NDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\nElementDataFile = a.raw\n"
+    (tmp_path / "images/a.mhd").write_text(header)
+    (tmp_path / "images/a.raw").write_bytes(bytes(8))
+    data = load_dataset(tmp_path)
+    before = data.digest(data[0])
+    (tmp_path / "images/a.raw").write_bytes(bytes(9))
+    assert data.digest(data[0]) != before
+
+
+def test_license_and_citation_change_no_digest(tmp_path: Path) -> None:
+    """Correcting a citation must not make results worthless; another template does."""
+    digests = {
+        load_dataset(write_folder(tmp_path, card=CARD + extra)).card.digest
+        for extra in ("", "license: CC0\n", "citation: Somebody\n")
+    }
+    assert len(digests) == 1
+    other = CARD.replace("x-ray showing {}", "{}")
+    assert load_dataset(write_folder(tmp_path, card=other)).card.digest not in digests
+
+
 def test_multilabel_and_defaults(tmp_path: Path) -> None:
     """Labels split at |; an empty cell is labelled normal; the patient defaults to the id."""
     samples = "id,split,image,label\na,test,images/a.png,normal|pneumonia\nb,test,images/b.png,\n"

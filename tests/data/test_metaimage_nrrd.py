@@ -6,8 +6,9 @@ from pathlib import Path
 import nrrd
 import numpy as np
 import pytest
+from imagefiles import write_png
 
-from vesalius.data.readers import content_digest, read_image
+from vesalius.data.readers import content_digest, files_of, read_image
 from vesalius.errors import DataError
 
 VOXELS = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
@@ -66,15 +67,24 @@ def test_packed_and_big_endian_mha(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.pixels, VOXELS[::-1, ::-1])
 
 
-def test_mhd_includes_its_data_file(tmp_path: Path) -> None:
-    """The digest changes with the data file, not only with the header."""
-    (tmp_path / "a.mhd").write_bytes(_header("a.raw"))
+@pytest.mark.parametrize("name", ["a.mhd", "a.mha"])
+def test_detached_data_belong_to_the_digest(tmp_path: Path, name: str) -> None:
+    """The digest changes with the data file, not only with the header, whatever the ending."""
+    (tmp_path / name).write_bytes(_header("a.raw"))
     (tmp_path / "a.raw").write_bytes(DATA)
-    image = read_image(tmp_path / "a.mhd")
+    image = read_image(tmp_path / name)
     np.testing.assert_array_equal(image.pixels, VOXELS[::-1, ::-1])
-    assert image.digest == content_digest(tmp_path / "a.mhd")
+    assert image.digest == content_digest(tmp_path / name)
+    assert files_of(tmp_path / name) == (tmp_path / name, tmp_path / "a.raw")
     (tmp_path / "a.raw").write_bytes(DATA[::-1])
-    assert image.digest != content_digest(tmp_path / "a.mhd")
+    assert image.digest != content_digest(tmp_path / name)
+
+
+def test_other_content_under_a_metaimage_ending_keeps_its_own_digest(tmp_path: Path) -> None:
+    """Content decides the format, in the digest as in reading."""
+    write_png(tmp_path / "a.png", np.zeros((2, 3), np.uint8)).rename(tmp_path / "a.mha")
+    assert read_image(tmp_path / "a.mha").digest == content_digest(tmp_path / "a.mha")
+    assert files_of(tmp_path / "a.mha") == (tmp_path / "a.mha",)
 
 
 @pytest.mark.parametrize(

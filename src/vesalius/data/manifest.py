@@ -11,7 +11,7 @@ import numpy as np
 
 from vesalius.data.card import choices, read_card
 from vesalius.data.masks import read_mask
-from vesalius.data.readers import content_digest, read_image
+from vesalius.data.readers import content_digest, files_of, read_image
 from vesalius.data.rows import (
     PHRASE_COLUMNS,
     QUESTION_COLUMNS,
@@ -100,7 +100,7 @@ class Dataset(Sequence[Sample]):
         """
         state = _state(sample.image)
         kept = self._digests.get(sample.image)
-        if kept is not None and kept[0] == state:
+        if kept is not None and state and kept[0] == state:
             return kept[1]
         digest = content_digest(sample.image, name=self._name(sample.image))
         self._digests[sample.image] = (state, digest)
@@ -260,8 +260,12 @@ def _digest(
     questions: Iterable[Question],
     phrases: Iterable[Phrase],
 ) -> str:
-    """SHA-256 over card and accepted rows; order of rows and format of tables do not matter."""
+    """SHA-256 over card and accepted rows; order of rows and format of tables do not matter.
+
+    License and citation are left out: no number depends on them.
+    """
     fields = asdict(card)
+    del fields["license"], fields["citation"]
     # the order of the classes is their index, and canonical JSON would sort a mapping
     fields["classes"] = [[name, list(prompts)] for name, prompts in card.classes.items()]
     rows = [[_row(record, root) for record in table] for table in (samples, questions, phrases)]
@@ -287,8 +291,7 @@ def _plain(value: object, root: Path) -> Json:
 def _state(path: Path) -> _State:
     """Size, modification time and inode of every file; empty when they cannot be told."""
     try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        stats = [file.stat() for file in files]
-    except OSError:
+        stats = [file.stat() for file in files_of(path)]
+    except (OSError, DataError):
         return ()
     return tuple((stat.st_size, stat.st_mtime_ns, stat.st_ino) for stat in stats)

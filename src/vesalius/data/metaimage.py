@@ -21,7 +21,7 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-_MOST_HEADER_BYTES = 65536
+MOST_HEADER_BYTES = 65536
 _Fields = dict[str, str]
 
 
@@ -71,7 +71,7 @@ def _fields(raw: bytes, reading: Reading) -> tuple[_Fields, int]:
     """The header lines, and where the data begin; ``ElementDataFile`` is by rule the last line."""
     fields: _Fields = {}
     position = 0
-    while position < min(len(raw), _MOST_HEADER_BYTES):
+    while position < min(len(raw), MOST_HEADER_BYTES):
         end = raw.find(b"\n", position)
         end = len(raw) if end < 0 else end
         key, equals, value = raw[position:end].decode("latin-1").partition("=")

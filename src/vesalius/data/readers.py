@@ -15,7 +15,7 @@ from typing import Literal
 
 from vesalius.data.arrays import decode_npy, decode_npz, npy_image, npz_image
 from vesalius.data.dicom import decode_dicom
-from vesalius.data.metaimage import data_file, decode_metaimage
+from vesalius.data.metaimage import MOST_HEADER_BYTES, data_file, decode_metaimage
 from vesalius.data.nifti import GZIP, decode_nifti, is_nifti
 from vesalius.data.nrrd_file import MAGIC as NRRD
 from vesalius.data.nrrd_file import decode_nrrd
@@ -56,8 +56,8 @@ def read_image(
 
     Args:
         path: the file or folder.
-        window: what to show of Hounsfield units; default the DICOM file's own window, else
-            soft-tissue.
+        window: what to show of Hounsfield units. Default: for a DICOM file of one frame its own
+            window if it has one; for series, several frames and other volumes soft-tissue.
         modality: one of `records.MODALITIES`, for formats that do not say it: with ``ct`` the
             numbers of a volume are ``hu`` if their stored type can hold −1000, otherwise
             ``arbitrary``. DICOM files say it themselves.
@@ -93,7 +93,8 @@ def content_digest(path: str | Path, *, limits: Limits = DEFAULT, name: str = ""
     """SHA-256 of what an image is read from, in hexadecimal.
 
     Of a file: its bytes. Of a series folder: the sorted hashes of its files, so that their names
-    do not matter. Of an ``.mhd``: the hash of the header and the hash of its data file.
+    do not matter. Of a MetaImage with its data in a second file: the hash of the header and the
+    hash of the data.
 
     Raises:
         DataError: the file is absent, empty, too large or a placeholder.
@@ -109,7 +110,7 @@ def content_digest(path: str | Path, *, limits: Limits = DEFAULT, name: str = ""
         ]
         return _joined(sorted(hashes))
     raw = read_bytes(place, reading)
-    if place.suffix.lower() == ".mhd":
+    if _is_metaimage(raw, place, reading):
         return _metaimage_data(raw, place, reading)[1]
     return hashlib.sha256(raw).hexdigest()
 
@@ -143,6 +144,33 @@ def read_grid(path: Path, reading: Reading) -> tuple[Format, bytes, Grid | None]
     if kind == "metaimage":
         return kind, raw, decode_metaimage(raw, _metaimage_data(raw, path, reading)[0], reading)
     return kind, raw, _GRIDS[kind](raw, reading) if kind in _GRIDS else None
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The files whose content an image is read from: of a folder all, of a MetaImage also its data.
+
+    Raises:
+        DataError: a MetaImage header is damaged or names a file that may not be read.
+        OSError: the folder cannot be listed or the header not be read.
+    """
+    if path.is_dir():
+        return tuple(sorted(path.iterdir()))
+    if path.suffix.lower() not in _METAIMAGE_ENDINGS:
+        return (path,)
+    with path.open("rb") as file:
+        head = file.read(MOST_HEADER_BYTES)
+    reading = Reading(source=path.name)
+    if not _is_metaimage(head, path, reading):
+        return (path,)
+    beside = data_file(head, path, reading)[1]
+    return (path,) if beside is None else (path, beside)
+
+
+def _is_metaimage(raw: bytes, path: Path, reading: Reading) -> bool:
+    """Whether content and ending make it a MetaImage; the digest must agree with `format_of`."""
+    if path.suffix.lower() not in _METAIMAGE_ENDINGS:
+        return False
+    return format_of(raw, path, reading) == "metaimage"
 
 
 def _by_content(head: bytes) -> Format | None:
