@@ -1,8 +1,9 @@
 """The whole path for Python: models and datasets in, a result that can be looked at out."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -16,6 +17,7 @@ from vesalius.errors import UsageError, did_you_mean
 from vesalius.records import MetricRow, ModelCard, Outcome, RunSpec
 from vesalius.report.exports import to_markdown
 from vesalius.report.page import write_report
+from vesalius.store.files import make_folder
 from vesalius.store.runs import Run
 from vesalius.tasks import TASKS, Task, default_protocols, make_task
 
@@ -32,6 +34,7 @@ class Settings:
         n_resamples: bootstrap resamples of patients.
         level: of the intervals.
         controls: run the controls beside every model.
+        allow_pickle_weights: load ``.bin`` weights whose hash is not known beforehand.
         cache: folder of the feature cache; None for the user's cache folder.
     """
 
@@ -42,6 +45,7 @@ class Settings:
     n_resamples: int = 2000
     level: float = 0.95
     controls: bool = True
+    allow_pickle_weights: bool = False
     cache: Path | None = None
 
 
@@ -97,13 +101,14 @@ def evaluate(
         settings: everything else.
 
     Raises:
-        UsageError: for unknown names.
+        UsageError: for unknown tasks and protocols, or names that are not distinct.
+        InputError: for an unknown model.
         DataError: if a dataset cannot be read at all.
         ModelError: if a model's files are missing or not what they should be.
     """
     settings = settings or Settings()
     return evaluate_sources(
-        [model_source(model, device=settings.device) for model in models],
+        model_sources(models, settings),
         [d if isinstance(d, Dataset) else load_dataset(d) for d in datasets],
         choose_tasks(tasks, settings.protocols),
         Request(out=Path(out), seed=seed, settings=settings),
@@ -142,7 +147,7 @@ def evaluate_sources(
         seed=request.seed,
         controls=settings.controls,
     )
-    cache = settings.cache or user_cache()
+    cache = _usable(settings.cache or user_cache())
     grid = Grid(models, datasets, tasks)
     return Result(run(grid, spec, out=request.out, cache=cache, progress=request.progress))
 
@@ -153,6 +158,16 @@ def user_cache() -> Path:
     return Path(root).expanduser() / "vesalius" / "features"
 
 
+def _usable(cache: Path) -> Path:
+    try:
+        return make_folder(cache)
+    except OSError as error:
+        raise UsageError(
+            f"the feature cache {cache} cannot be written: {error.strerror}; set XDG_CACHE_HOME "
+            "to a folder that can"
+        ) from error
+
+
 def choose_tasks(names: str | Sequence[str], protocols: Sequence[str] = (), /) -> tuple[Task, ...]:
     """The task protocols that are asked for, in the order of the catalog.
 
@@ -160,11 +175,12 @@ def choose_tasks(names: str | Sequence[str], protocols: Sequence[str] = (), /) -
         UsageError: for an unknown task, or a protocol that none of the tasks has.
     """
     wanted = tuple(TASKS) if names == "all" else (names,) if isinstance(names, str) else names
+    wanted = tuple(dict.fromkeys(wanted))
     for name in wanted:
         if name not in TASKS:
             hint = did_you_mean(name, TASKS)
             raise UsageError(f"unknown task {name!r}{hint}; there are: {', '.join(TASKS)}")
-    known = {p for task in wanted for p in default_protocols(task)}
+    known = {p for task in wanted for p in TASKS[task]}
     for protocol in protocols:
         if protocol not in known:
             hint = did_you_mean(protocol, known)
@@ -175,24 +191,39 @@ def choose_tasks(names: str | Sequence[str], protocols: Sequence[str] = (), /) -
     return tuple(
         make_task(task, protocol)
         for task in wanted
-        for protocol in default_protocols(task)
+        for protocol in (TASKS[task] if protocols else default_protocols(task))
         if not protocols or protocol in protocols
     )
 
 
-def model_source(model: object, /, *, device: str = "auto") -> ModelSource:
-    """A model to evaluate, from a name or from any object.
+def model_sources(models: Sequence[object], settings: Settings, /) -> list[ModelSource]:
+    """Models to evaluate, from names and from any objects.
 
     Raises:
-        UsageError: for an unknown name.
+        InputError: for an unknown name.
         ModelError: if the files behind a name are missing.
     """
-    if isinstance(model, str):
-        request = parse_model(model)
-        return ModelSource(describe(request), partial(open_model, request, device=device))
-    if isinstance(model, Model):
-        return ModelSource(model.card, lambda: model)
-    # Without a card nobody can tell whether the object is the one of an earlier run.
+    anonymous: Counter[str] = Counter()
+    return [
+        _named(model, settings) if isinstance(model, str) else _object(model, anonymous)
+        for model in models
+    ]
+
+
+def _named(name: str, settings: Settings) -> ModelSource:
+    request = parse_model(name, allow_pickle_weights=settings.allow_pickle_weights)
+    return ModelSource(describe(request), partial(open_model, request, device=settings.device))
+
+
+def _object(model: object, anonymous: Counter[str]) -> ModelSource:
+    """An object; one whose card names no weights has no identity beyond this call."""
     name = type(model).__name__
-    card = ModelCard(name=name, adapter="user", weights={"object": token_hex(16)})
-    return ModelSource(card, lambda: model)
+    if isinstance(model, Model):
+        if model.card.weights:
+            return ModelSource(model.card, lambda: model)
+        card = model.card
+    else:
+        anonymous[name] += 1
+        number = f"-{anonymous[name]}" if anonymous[name] > 1 else ""
+        card = ModelCard(name=name + number, adapter="user")
+    return ModelSource(replace(card, weights={"object": token_hex(16)}), lambda: model, True)

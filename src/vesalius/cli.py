@@ -26,6 +26,9 @@ Out = Annotated[Path, typer.Option("--out", help="Run folder; an existing one is
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
 Runs = Annotated[list[Path], typer.Argument(help="One or more run folders.")]
+Pickles = typer.Option(
+    "--allow-pickle-weights", help="Load .bin weights whose hash is not known beforehand."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -59,6 +62,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
     resamples: Annotated[int | None, typer.Option(min=1, help="Bootstrap resamples.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")] = None,
     controls: Annotated[bool | None, typer.Option(help="Run the controls.")] = None,
+    allow_pickle_weights: Annotated[bool | None, Pickles] = None,
 ) -> None:
     """Evaluate models on datasets at tasks; the same command again continues.
 
@@ -69,7 +73,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
     given = {
         "model": model, "data": data, "task": task, "out": out, "protocol": protocol,
         "device": device, "batch_size": batch_size, "limit": limit, "resamples": resamples,
-        "seed": seed, "controls": controls,
+        "seed": seed, "controls": controls, "allow_pickle_weights": allow_pickle_weights,
     }  # fmt: skip
     if engine != "local":
         raise UsageError(f"--engine {engine!r}: this version has only the engine 'local'")
@@ -132,12 +136,14 @@ def fetch(
 
 @app.command()
 def verify(
-    model: Annotated[str, typer.Argument(help="As for `run --model`.")], device: Device = "cpu"
+    model: Annotated[str, typer.Argument(help="As for `run --model`.")],
+    device: Device = "cpu",
+    allow_pickle_weights: Annotated[bool, Pickles] = False,
 ) -> None:
     """Load a model strictly and print what identifies it: files, hashes, parameters, cosines."""
     from vesalius.commands import listing
 
-    listing.verify_command(model, device=device)
+    listing.verify_command(model, device=device, allow_pickle_weights=allow_pickle_weights)
 
 
 @app.command()
@@ -179,6 +185,6 @@ def main() -> None:
     """Entry point; errors that a user can act on are one line and exit code 2."""
     try:
         app()
-    except VesaliusError as error:
+    except (VesaliusError, OSError) as error:
         sys.stderr.write(f"vesalius: {error}\n")
         sys.exit(2)

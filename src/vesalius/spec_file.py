@@ -1,7 +1,7 @@
 """A run specification in YAML: the same words as on the command line."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -11,6 +11,10 @@ from vesalius.errors import UsageError, did_you_mean
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _auto(value: Any) -> Any:
+    return None if value == "auto" else value
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
@@ -27,11 +31,13 @@ class SpecFile(BaseModel):
     protocol: Names = ()
     out: str | None = None
     device: str = "auto"
-    batch_size: Annotated[int, Field(ge=1)] | None = None
+    engine: Literal["local"] = "local"
+    batch_size: Annotated[int, Field(ge=1)] | Annotated[None, BeforeValidator(_auto)] = None
     limit: Annotated[int, Field(ge=1)] | None = None
     resamples: Annotated[int, Field(ge=1)] = 2000
     seed: Annotated[int, Field(ge=0)] = 0
     controls: bool = True
+    allow_pickle_weights: bool = False
 
 
 def read_spec(path: Path, /) -> SpecFile:

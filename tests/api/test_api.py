@@ -8,8 +8,9 @@ import pytest
 from PIL import Image as Pillow
 
 import vesalius as vs
-from vesalius.api import Settings, choose_tasks, user_cache
+from vesalius.api import Settings, choose_tasks, model_sources, user_cache
 from vesalius.errors import UsageError
+from vesalius.records import ModelCard
 
 CARD = (
     "format: 1\nname: bars\nmodality: other\nclasses: {low: [low], high: [high]}\npositive: high\n"
@@ -88,6 +89,21 @@ def test_an_object_without_a_card_is_never_taken_for_an_earlier_one(bars, tmp_pa
     assert Mine.calls >= before + 2
 
 
+def test_a_card_without_weights_is_no_identity(bars, tmp_path):
+    """Two objects whose cards name no weights never share features, whatever their names."""
+    cards = [ModelCard(name=name, adapter="mine") for name in ("v1", "v2")]
+    sources = model_sources([_carded(card) for card in cards], Settings())
+    assert len({source.card.fingerprint for source in sources}) == 2
+    assert all(source.is_ephemeral for source in sources)
+    assert [s.card.name for s in model_sources([Mine(), Mine()], Settings())] == ["Mine", "Mine-2"]
+
+
+def _carded(card):
+    model = Mine()
+    model.card = card
+    return model
+
+
 def test_images_can_be_read_and_encoded_by_hand(bars):
     """Load, read, encode: unit rows of float32."""
     model = vs.load_model("mini:clip", device="cpu")
@@ -131,7 +147,9 @@ def test_tasks_by_name_and_protocol():
     """All of a task's protocols by default; a protocol that no chosen task has is refused."""
     assert {task.card.task for task in choose_tasks("all")} == {"classification", "retrieval"}
     assert [task.card.protocol for task in choose_tasks("retrieval")] == ["embedding"]
-    with pytest.raises(UsageError, match="unknown protocol 'knn'; retrieval have: embedding"):
+    (asked,) = choose_tasks(["retrieval", "retrieval"], ("image-embedding",))
+    assert asked.card.protocol == "image-embedding"
+    with pytest.raises(UsageError, match="unknown protocol 'knn'"):
         choose_tasks("retrieval", ("knn",))
 
 

@@ -168,7 +168,8 @@ def test_a_specification_file_says_the_same_as_options(finished, folder, tmp_pat
     spec = tmp_path / "spec.yaml"
     spec.write_text(
         f"model: [mini:clip, mini:pubmedclip]\ndata: {folder}\ntask: [classification, retrieval]\n"
-        f"protocol: [zero-shot, embedding]\nresamples: 7\ndevice: cpu\nout: {tmp_path / 'no'}\n"
+        "protocol: [zero-shot, embedding]\nresamples: 7\ndevice: cpu\nbatch_size: auto\n"
+        f"engine: local\nout: {tmp_path / 'no'}\n"
     )
     done = call("run", spec, "--out", tmp_path / "run", "--resamples", 50)
     assert done.exit_code == 0, done.output

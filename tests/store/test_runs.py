@@ -1,6 +1,7 @@
 """The run folder: written once, read as one record, safe to open after a kill."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -76,20 +77,34 @@ def test_reopening_cuts_torn_tails(folder):
     folder.acknowledge("f", BATCH)
     folder.write_outcome(Done(CELL, "f", "card", 1))
     (journal,) = (folder.path / "journal").iterdir()
+    whole = journal.read_bytes()
     outcomes = folder.path / "outcomes.jsonl"
     for path in (journal, outcomes):
         with path.open("ab") as stream:
             stream.write(b'0123abcd {"torn')
     again = RunFolder(folder.path)
+    assert journal.read_bytes() != whole  # its writer may still be at work
     assert len(again.acknowledged("f")) == 1
     assert len(again.outcomes()) == 1
-    assert outcomes.read_bytes().endswith(b"\n")
+    again.write_outcome(Done(CELL, "g", "card", 2))
+    assert [o.fingerprint for o in again.outcomes().values()] == ["g"]
+    os.utime(journal, (0, 0))
+    assert len(RunFolder(folder.path).acknowledged("f")) == 1
+    assert journal.read_bytes() == whole
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     """The message says what was expected."""
     with pytest.raises(RunError, match=r"run\.json is missing"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_foreign_run_json_is_refused_in_words(folder, text):
+    """Broken JSON, a list or an object without a format number are no traceback."""
+    (folder.path / "run.json").write_text(text)
+    with pytest.raises(RunError, match=r"run\.json: (expected JSON|no format number)"):
+        read_run(folder.path)
 
 
 def test_a_newer_format_is_refused(folder):

@@ -66,11 +66,27 @@ def test_existing_folders_keep_their_mode(tmp_path):
 
 def test_leftovers_of_killed_writers_go_after_an_hour(tmp_path):
     """An old temporary file is removed; a young one may belong to a process at work."""
-    old, young = tmp_path / "sub" / ".a.parquet.1.tmp", tmp_path / ".b.parquet.2.tmp"
+    old = tmp_path / "sub" / f".a.parquet.{'0' * 16}.tmp"
+    young, foreign = tmp_path / f".b.parquet.{'1' * 16}.tmp", tmp_path / ".notes.tmp"
     old.parent.mkdir()
-    for path in (old, young):
+    for path in (old, young, foreign):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
+    os.utime(foreign, (0, 0))
     remove_leftovers(tmp_path)
     assert not old.exists()
     assert young.exists()
+    assert foreign.exists()
+
+
+def test_long_names_fit_a_file_system_and_stay_distinct():
+    """A name of many non-Latin letters is shortened by its hash, not refused by the disk."""
+    one, two = "胸部" * 60, "胸部" * 60 + "x"
+    assert len(safe_name(one).encode()) < 200
+    assert safe_name(one) != safe_name(two)
+
+
+def test_every_new_parent_is_private(tmp_path):
+    """Not only the last folder."""
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700

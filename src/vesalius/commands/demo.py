@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vesalius.api import Request, Settings, choose_tasks, evaluate_sources, model_source
+from vesalius.api import Request, Settings, choose_tasks, evaluate_sources, model_sources
 from vesalius.catalog import MODELS
 from vesalius.commands.evaluation import show
 from vesalius.commands.terminal import console, counting, progress_bars
@@ -30,7 +30,7 @@ def run_demo(out: Path, *, n_patients: int, device: str) -> bool:
             )
         settings = Settings(device=device, cache=out / "features")
         result = evaluate_sources(
-            [model_source(f"mini:{name}", device=device) for name in MODELS],
+            model_sources([f"mini:{name}" for name in MODELS], settings),
             [load_dataset(cohort)],
             choose_tasks("all"),
             Request(out, SEED, settings, progress),

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_source
+from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
 from vesalius.catalog import MODELS
 from vesalius.commands.terminal import console, progress_bars
 from vesalius.data.manifest import load_dataset
@@ -39,9 +39,10 @@ def run_command(spec: Path | None, given: Mapping[str, Json]) -> bool:
         limit=wanted.limit,
         n_resamples=wanted.resamples,
         controls=wanted.controls,
+        allow_pickle_weights=wanted.allow_pickle_weights,
     )
     tasks = choose_tasks(wanted.task or "all", wanted.protocol)
-    models = [model_source(name, device=wanted.device) for name in expand_models(wanted.model)]
+    models = model_sources(expand_models(wanted.model), settings)
     datasets = [load_dataset(folder) for folder in wanted.data]
     with progress_bars() as progress:
         request = Request(Path(wanted.out), wanted.seed, settings, progress)
@@ -55,7 +56,7 @@ def _merge(spec: SpecFile, given: Mapping[str, Json]) -> SpecFile:
     if "out" in named:
         named["out"] = str(named["out"])
     if "batch_size" in named:
-        named["batch_size"] = _batch_size(named["batch_size"])
+        named["batch_size"] = _batch_size(str(named["batch_size"]))
     return SpecFile.model_validate(spec.model_dump() | named)
 
 
@@ -79,7 +80,13 @@ def show(result: Result, report: Path) -> bool:
     for line in _warnings(result.run.info["datasets"]):
         console.print(Text(line, style="yellow"))
     console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
-    return not any(isinstance(outcome, Failed) for outcome in result.outcomes)
+    asked = result.run.info["spec"]
+    return not any(
+        isinstance(outcome, Failed)
+        and outcome.cell.dataset in asked["datasets"]
+        and outcome.cell.task in asked["tasks"]
+        for outcome in result.outcomes
+    )
 
 
 def _warnings(datasets: Mapping[str, Json]) -> list[str]:

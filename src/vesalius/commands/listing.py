@@ -84,12 +84,12 @@ def fetch_command(names: Sequence[str]) -> None:
                 f"{entry.repo} could not be downloaded: {error}; run the command again on a "
                 "connected machine, it continues where it stopped"
             ) from error
-        verify_command(name, device="cpu")
+        console.print(f"{name}: downloaded; check it with `vesalius verify {name}`")
 
 
-def verify_command(name: str, *, device: str) -> None:
+def verify_command(name: str, *, device: str, allow_pickle_weights: bool) -> None:
     """Load strictly and print identity, size, capabilities and a known-answer cosine."""
-    model = load_model(name, device=device)
+    model = load_model(name, device=device, allow_pickle_weights=allow_pickle_weights)
     card = model.card
     table = _facts(name)
     facts = asdict(card)

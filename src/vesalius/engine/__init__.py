@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from vesalius.data.manifest import Dataset
@@ -9,6 +10,7 @@ from vesalius.engine.cells import Job, plan, run_cell
 from vesalius.engine.features import (
     DataSource,
     FeatureReader,
+    LazyModel,
     hash_dataset,
 )
 from vesalius.engine.info import dataset_info, model_info, run_info
@@ -17,6 +19,7 @@ from vesalius.engine.scoring import score_run
 from vesalius.engine.thumbnails import write_thumbnails
 from vesalius.errors import UsageError
 from vesalius.records import (
+    SPLITS,
     Done,
     Json,
     ModelCard,
@@ -28,14 +31,23 @@ from vesalius.records import (
 from vesalius.store.features import FeatureStore
 from vesalius.store.runs import Run, RunFolder, read_run
 from vesalius.tasks import Task, TaskData
+from vesalius.tasks.controls import PREFIX
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model to evaluate: its identity now, the model itself when a cell needs it."""
+    """A model to evaluate: its identity now, the model itself when a cell needs it.
+
+    Attributes:
+        is_ephemeral: whether its identity ends with the process, so that nothing is cached.
+    """
 
     card: ModelCard
     load: Callable[[], object]
+    is_ephemeral: bool = False
+
+
+NO_MODEL = ModelSource(ModelCard(name="control", adapter="none"), lambda: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +97,16 @@ def run(
     _require_distinct("dataset", [dataset.card.name for dataset in grid.datasets])
     session = _session(grid, spec, out=out, cache=cache, progress=progress)
     try:
+        jobs = _jobs(session, grid)
+        _refuse_mixture(session, jobs)
         _write_info(session, grid)
-        pending = _pending(_jobs(session, grid), session.folder)
+        pending = _pending(jobs, session.folder)
         if pending:
             _run_pending(session, pending, {s.card.name: s for s in grid.models})
-            for name, source in session.sources.items():
-                write_thumbnails(out, source.dataset, session.data[name].samples)
             _write_info(session, grid)
+        if pending or not (out / "images").exists():
+            for source in session.sources.values():
+                write_thumbnails(out, source)
         score_run(session.folder, progress=session.progress)
     finally:
         session.folder.close()
@@ -101,11 +116,13 @@ def run(
 def _session(
     grid: Grid, spec: RunSpec, *, out: Path, cache: Path | None, progress: Progress
 ) -> _Session:
-    sources = {d.card.name: hash_dataset(d, progress=progress) for d in grid.datasets}
+    sources = {
+        d.card.name: hash_dataset(d, _limited(d, spec), progress=progress) for d in grid.datasets
+    }
     data = {
         d.card.name: TaskData(
             card=d.card,
-            samples=_limited(d, spec),
+            samples=sources[d.card.name].samples,
             seed=spec.seed,
             questions=d.questions,
             phrases=d.phrases,
@@ -145,21 +162,31 @@ def _require_distinct(what: str, names: Sequence[str]) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise UsageError(
-            f"{what} names must differ, these come more than once: {', '.join(repeated)}"
+            f"{what} names must differ, these come more than once: {', '.join(repeated)}; "
+            "rename a folder, or give the object's card another name"
         )
+    reserved = [name for name in names if name.startswith(PREFIX)]
+    if reserved:
+        raise UsageError(f"{what} names may not begin with {PREFIX!r}: {', '.join(reserved)}")
 
 
 def _limited(dataset: Dataset, spec: RunSpec) -> tuple[Sample, ...]:
-    """At most `spec.limit` samples per split, whole patients in a seeded order."""
+    """At most `spec.limit` samples per split: whole patients in a seeded order, at least one."""
     samples = tuple(dataset)
     if spec.limit is None:
         return samples
     order = sorted({s.patient for s in samples}, key=lambda p: digest_json([spec.seed, p]))
     rank = {patient: i for i, patient in enumerate(order)}
     chosen: set[str] = set()
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         here = sorted((s for s in samples if s.split == split), key=lambda s: rank[s.patient])
-        chosen.update(s.id for s in here[: spec.limit])
+        n_chosen = 0
+        for _, own in groupby(here, key=lambda s: s.patient):
+            ids = [sample.id for sample in own]
+            if n_chosen and n_chosen + len(ids) > spec.limit:
+                break
+            chosen.update(ids)
+            n_chosen += len(ids)
     return tuple(s for s in samples if s.id in chosen)
 
 
@@ -184,32 +211,56 @@ def _run_pending(
     for job in pending:
         by_model.setdefault("" if job.model is None else job.model.name, []).append(job)
     for name, jobs in by_model.items():
-        model = models[name].load() if name else None
-        if name:
-            session.model_infos[name] = model_info(models[name].card, model)
-        readers = _readers(session, model, models[name].card if name else None)
+        source = models.get(name, NO_MODEL)
+        lazy = LazyModel(source.load)
+        readers = _readers(session, source, lazy)
         advance = session.progress(f"{name or 'controls'}: cells", len(jobs))
         for job in jobs:
             reader = readers[job.cell.dataset]
             outcome = run_cell(job, session.folder, reader)
             session.folder.write_outcome(outcome)
             advance(1)
+        if name:
+            session.model_infos[name] = model_info(source.card, lazy.loaded)
 
 
-def _readers(
-    session: _Session, model: object | None, card: ModelCard | None
-) -> dict[str, FeatureReader]:
+def _readers(session: _Session, model: ModelSource, lazy: LazyModel) -> dict[str, FeatureReader]:
+    store = FeatureStore(None) if model.is_ephemeral else session.store
     return {
         name: FeatureReader(
-            model=model,
-            card=card or ModelCard(name="control", adapter="none"),
+            lazy=lazy,
+            card=model.card,
             source=source,
-            store=session.store,
+            store=store,
             batch_size=session.spec.batch_size,
             progress=session.progress,
         )
         for name, source in session.sources.items()
     }
+
+
+def _refuse_mixture(session: _Session, jobs: Sequence[Job]) -> None:
+    """A folder never holds cells of one dataset that were made under different conditions.
+
+    Raises:
+        UsageError: if cells outside this grid were made from other data, seed or limit.
+    """
+    before = session.folder.info()
+    if before is None:
+        return
+    planned = {job.cell for job in jobs}
+    others = {c.dataset for c in session.folder.outcomes() if c not in planned}
+    then = before["spec"]
+    for name in sorted(others & set(before["datasets"])):
+        reasons = [key for key in ("seed", "limit") if then[key] != getattr(session.spec, key)]
+        known = session.sources.get(name)
+        if known and before["datasets"][name]["fingerprint"] != known.fingerprint:
+            reasons.append("dataset")
+        if reasons:
+            raise UsageError(
+                f"{session.folder.path} holds cells of {name} made with another "
+                f"{' and '.join(reasons)}; name a new --out, or run all of its models and tasks"
+            )
 
 
 def _write_info(session: _Session, grid: Grid) -> None:

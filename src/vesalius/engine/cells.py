@@ -5,8 +5,9 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vesalius.engine.features import FeatureReader
-from vesalius.errors import RunError
+from vesalius.capabilities import ModelView
+from vesalius.engine.features import CODE_VERSION, FeatureReader
+from vesalius.errors import InputError, RunError
 from vesalius.records import (
     Cell,
     Done,
@@ -74,6 +75,7 @@ def _job(
         "rows": sorted(sample.id for sample in data.samples),
         "task": task.card.digest,
         "seed": data.seed,
+        "code": CODE_VERSION,
     }
     name = _name(model, control)
     cell = Cell(name, data.card.name, task.card.task, task.card.protocol)
@@ -97,10 +99,10 @@ def run_cell(job: Job, folder: RunFolder, reader: FeatureReader, /) -> Outcome:
 
 
 def _evaluate(job: Job, folder: RunFolder, reader: FeatureReader, started: float) -> Outcome:
-    view = reader.view()
-    if job.control:
-        view = control_view(job.control, view, job.data)
-    reason = job.task.unsuitable(view, job.data)
+    try:
+        view, reason = _view(job, reader)
+    except InputError as error:  # the dataset is too small for this control
+        return NotApplicable(job.cell, job.fingerprint, str(error))
     if reason is not None:
         return NotApplicable(job.cell, job.fingerprint, reason)
     expected = job.task.expected(job.data)
@@ -121,3 +123,15 @@ def _evaluate(job: Job, folder: RunFolder, reader: FeatureReader, started: float
         duration_s=round(time.monotonic() - started, 3),
         notes=tuple(f"no feature for {name}: {why}" for name, why in lost.items()),
     )
+
+
+def _view(job: Job, reader: FeatureReader) -> tuple[ModelView, str | None]:
+    """The model or control as the task sees it, and why it cannot be asked."""
+    view = reader.view()
+    reason = None
+    if job.control not in MODEL_FREE:
+        reason = job.task.unsuitable(view, job.data)
+    if reason is not None or not job.control:
+        return view, reason
+    view = control_view(job.control, view, job.data)
+    return view, job.task.unsuitable(view, job.data)

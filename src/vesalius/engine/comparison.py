@@ -1,8 +1,9 @@
 """Which of two models is better, on the same patients, and how sure one can be."""
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     cell: Cell
+    fingerprint: str
     keys: tuple[str, ...]
     patients: np.ndarray
     headline: Scored
@@ -38,27 +40,42 @@ def compare_runs(
 ) -> tuple[Comparison, ...]:
     """Every pair of models that has predictions for identical rows at the same protocol.
 
-    The metric is the task's headline, the first that it scores. Controls are left out.
+    The metric is the task's headline, the first that it scores. Controls are left out, and a
+    cell that stands in several runs counts once. Cells of different data or prompts never meet.
     """
-    places: dict[tuple[str, str, str], list[_Entry]] = {}
+    places: dict[tuple[str, ...], dict[str, _Entry]] = {}
     for path in runs:
         run = read_run(path)
         for outcome in run.outcomes:
             if isinstance(outcome, Done) and _is_wanted(outcome.cell, task):
-                cell = outcome.cell
-                place = (cell.dataset, cell.task, cell.protocol)
-                places.setdefault(place, []).append(_entry(run, outcome))
+                entry = _entry(run, outcome)
+                place = (
+                    outcome.cell.dataset,
+                    run.info["datasets"][outcome.cell.dataset]["digest"],
+                    outcome.task_card,
+                )
+                places.setdefault(place, {}).setdefault(entry.fingerprint, entry)
     found = [
         (one, other, _difference(one, other, resampling))
         for entries in places.values()
-        for one, other in combinations(entries, 2)
-        if one.keys == other.keys and one.cell != other.cell
+        for one, other in combinations(_distinct(entries.values()), 2)
+        if one.keys == other.keys
     ]
     adjusted = holm([difference.p_value for *_, difference in found])
     return tuple(
         Comparison(one.cell, other.cell, difference, float(p))
         for (one, other, difference), p in zip(found, adjusted, strict=True)
     )
+
+
+def _distinct(entries: Iterable[_Entry]) -> Iterator[_Entry]:
+    """Different models of one name, from different runs, get numbers."""
+    seen: Counter[str] = Counter()
+    for entry in entries:
+        seen[entry.cell.model] += 1
+        number = seen[entry.cell.model]
+        name = entry.cell.model + (f" ({number})" if number > 1 else "")
+        yield replace(entry, cell=replace(entry.cell, model=name))
 
 
 def _is_wanted(cell: Cell, task: str | None) -> bool:
@@ -70,7 +87,7 @@ def _entry(run: Run, outcome: Done) -> _Entry:
     task, card = task_and_card(run.info, outcome)
     headline = task.score(predictions, card)[0]
     keys = tuple(predictions["key"].tolist())
-    return _Entry(outcome.cell, keys, predictions["patient"], headline)
+    return _Entry(outcome.cell, outcome.fingerprint, keys, predictions["patient"], headline)
 
 
 def _difference(one: _Entry, other: _Entry, resampling: Resampling) -> Difference:

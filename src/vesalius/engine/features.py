@@ -16,6 +16,8 @@ from vesalius.records import Image, ModelCard, Sample, digest_json
 from vesalius.store.features import FeatureStore
 
 DEFAULT_BATCH = 32
+# Raise it when reading, slicing or encoding changes: features of older code are then not used.
+CODE_VERSION = 1
 T = TypeVar("T")
 
 
@@ -33,37 +35,69 @@ class DataSource:
     """A dataset whose image bytes have been hashed.
 
     Attributes:
+        samples: the rows that take part.
         digests: sample id → content hash of its image; absent when the file cannot be read.
         unreadable: sample id → reason.
         fingerprint: identity of tables, card and image bytes together.
     """
 
     dataset: Dataset
+    samples: tuple[Sample, ...]
     digests: Mapping[str, str]
     unreadable: Mapping[str, str]
     fingerprint: str
 
 
-def hash_dataset(dataset: Dataset, /, *, progress: Progress) -> DataSource:
-    """Hash every image of a dataset; files that cannot be read are named, not raised."""
-    advance = progress(f"hashing {dataset.card.name}", len(dataset))
+def hash_dataset(
+    dataset: Dataset, samples: Sequence[Sample], /, *, progress: Progress
+) -> DataSource:
+    """Hash the images of `samples`; files that cannot be read are named, not raised."""
+    advance = progress(f"hashing {dataset.card.name}", len(samples))
     digests: dict[str, str] = {}
     unreadable: dict[str, str] = {}
-    for sample in dataset:
+    for sample in samples:
         try:
             digests[sample.id] = dataset.digest(sample)
         except DataError as error:
             unreadable[sample.id] = error.reason
         advance(1)
     identity = {"card": dataset.card.digest, "images": digests, "unreadable": unreadable}
-    return DataSource(dataset, digests, unreadable, digest_json(identity))
+    return DataSource(dataset, tuple(samples), digests, unreadable, digest_json(identity))
+
+
+class LazyModel:
+    """A model that is loaded when it is first needed; a failure to load is remembered."""
+
+    def __init__(self, load: Callable[[], object], /) -> None:
+        self._load = load
+        self._loaded: list[object] = []
+        self._error = ""
+
+    def get(self) -> object:
+        """The model.
+
+        Raises:
+            ModelError: if it could not be loaded before; the first failure is raised as it is.
+        """
+        if self._error:
+            raise ModelError(self._error)
+        if not self._loaded:
+            self._error = "the model could not be loaded; its first cell has the error"
+            self._loaded.append(self._load())
+            self._error = ""
+        return self._loaded[0]
+
+    @property
+    def loaded(self) -> object | None:
+        """The model if it has been loaded."""
+        return self._loaded[0] if self._loaded else None
 
 
 @dataclass(slots=True)
 class FeatureReader:
     """One model on one dataset. Unreadable samples give NaN rows and a line in `problems`."""
 
-    model: object
+    lazy: LazyModel
     card: ModelCard
     source: DataSource
     store: FeatureStore
@@ -71,6 +105,12 @@ class FeatureReader:
     policy: SlicePolicy = field(default_factory=SlicePolicy)
     progress: Progress = no_progress
     problems: dict[str, str] = field(default_factory=dict)
+    dim: int | None = None
+
+    @property
+    def model(self) -> object:
+        """The model, loaded on first use."""
+        return self.lazy.get()
 
     def view(self) -> ModelView:
         """The model as tasks see it."""
@@ -114,13 +154,17 @@ class FeatureReader:
         rows = self.store.get(namespace, keys)
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in rows}
         for batch in _batches(list(missing.items()), self.batch_size or DEFAULT_BATCH):
-            encoded = halving(self.model.encode_texts, [text for _, text in batch])
+            encoded = _text_rows(self.model, [text for _, text in batch])
             self.store.put(namespace, [key for key, _ in batch], encoded)
             rows.update({key: row for (key, _), row in zip(batch, encoded, strict=True)})
         return np.stack([rows[key] for key in keys])
 
     def _namespace(self, capability: str) -> str:
-        identity: dict[str, object] = {"model": self.card.fingerprint, "capability": capability}
+        identity: dict[str, object] = {
+            "model": self.card.fingerprint,
+            "capability": capability,
+            "code": CODE_VERSION,
+        }
         if capability == "image":
             card = self.source.dataset.card
             window = None if card.window_hu is None else list(card.window_hu.range)
@@ -129,7 +173,8 @@ class FeatureReader:
 
     def _encode(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, np.ndarray]]:
         """Features of one batch; what cannot be read or encoded is noted and left out."""
-        assert isinstance(self.model, ImageEncoder)
+        if not isinstance(self.model, ImageEncoder):
+            raise ModelError(f"{self.card.name} has no image encoder")
         readable: list[tuple[Sample, list[Image]]] = []
         for sample in samples:
             try:
@@ -137,11 +182,15 @@ class FeatureReader:
             except DataError as error:
                 self.problems[sample.id] = error.reason
         pictures = [picture for _, shown in readable for picture in shown]
-        rows = halving(self.model.encode_images, pictures) if pictures else np.empty((0, 0))
+        rows = halving(self.model.encode_images, pictures)
         start = 0
         for sample, shown in readable:
-            pooled = rows[start : start + len(shown)].mean(axis=0)
+            mine = [row for row in rows[start : start + len(shown)] if row is not None]
             start += len(shown)
+            if len(mine) < len(shown):
+                self.problems[sample.id] = "oom"
+                continue
+            pooled = np.mean(mine, axis=0)
             length = float(np.linalg.norm(pooled))
             if np.isfinite(length) and length > 0:
                 yield sample, (pooled / length).astype(np.float32)
@@ -156,15 +205,34 @@ class FeatureReader:
         return slices(image, n=self.policy.n, window=window, axis=self.policy.axis)
 
     def _complete(self, found: list[np.ndarray | None]) -> np.ndarray:
-        dims = {row.shape for row in found if row is not None}
-        if not dims:
-            name = self.source.dataset.card.name
-            raise ModelError(
-                f"{self.card.name} has no feature for any of {len(found)} images of {name}; "
-                f"reasons: {sorted(set(self.problems.values()))}; `vesalius check` names each file"
-            )
-        blank = np.full(dims.pop(), np.nan, dtype=np.float32)
+        self.dim = next((len(row) for row in found if row is not None), self.dim)
+        blank = np.full(self.dim or self._find_dim(), np.nan, dtype=np.float32)
         return np.stack([blank if row is None else row for row in found])
+
+    def _find_dim(self) -> int:
+        """Length of a feature, from any image of the dataset that has one."""
+        for sample in self.source.samples:
+            if sample.id in self.source.digests and sample.id not in self.problems:
+                for _, row in self._encode([sample]):
+                    self.dim = len(row)
+                    return self.dim
+        raise ModelError(
+            f"{self.card.name} has no feature for any image of {self.source.dataset.card.name}; "
+            f"reasons: {sorted(set(self.problems.values()))}; `vesalius check` names each file"
+        )
+
+
+def _text_rows(model: TextEncoder, texts: Sequence[str]) -> np.ndarray:
+    rows = halving(model.encode_texts, texts)
+    found = (
+        np.stack([row for row in rows if row is not None])
+        if any(row is not None for row in rows)
+        else np.empty((0, 0))
+    )
+    if len(found) < len(texts):
+        raise MemoryError(f"{len(texts) - len(found)} texts do not fit into memory alone")
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return (found / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -172,36 +240,30 @@ def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def halving(encode: Callable[[list[T]], np.ndarray], items: Sequence[T], /) -> np.ndarray:
-    """Encode all items, in halves where memory runs out.
-
-    Finished halves are kept. An item that does not fit alone is a row of NaN.
+def halving(
+    encode: Callable[[list[T]], np.ndarray], items: Sequence[T], /
+) -> list[np.ndarray | None]:
+    """One row per item, in halves where memory runs out; None for what does not fit alone.
 
     Raises:
-        MemoryError: if not even one of the items fits.
+        ModelError: if the encoder does not give one row per item.
     """
+    if not items:
+        return []
     try:
-        return encode(list(items))
+        rows = np.asarray(encode(list(items)))
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
         if len(items) == 1:
-            raise MemoryError(str(error)) from error
-    middle = len(items) // 2
-    parts = [_half(encode, half) for half in (items[:middle], items[middle:])]
-    dims = [part.shape[1] for part in parts if part is not None]
-    if not dims:
-        raise MemoryError(f"none of {len(items)} items fits into memory alone")
-    counts = (middle, len(items) - middle)
-    blank = [np.full((n, dims[0]), np.nan, dtype=np.float32) for n in counts]
-    return np.concatenate([b if p is None else p for p, b in zip(parts, blank, strict=True)])
-
-
-def _half(encode: Callable[[list[T]], np.ndarray], items: Sequence[T]) -> np.ndarray | None:
-    try:
-        return halving(encode, items)
-    except MemoryError:
-        return None
+            return [None]
+        middle = len(items) // 2
+        return halving(encode, items[:middle]) + halving(encode, items[middle:])
+    if rows.ndim != 2 or len(rows) != len(items):
+        raise ModelError(
+            f"expected an array of {len(items)} rows from the encoder, got shape {rows.shape}"
+        )
+    return list(rows)
 
 
 def _out_of_memory(error: MemoryError | RuntimeError) -> bool:

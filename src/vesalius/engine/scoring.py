@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from vesalius.engine.progress import Progress
+from vesalius.errors import VesaliusError
 from vesalius.records import (
     Cell,
     DatasetCard,
     Done,
     Estimate,
+    Failed,
     Json,
     MetricRow,
     Predictions,
@@ -49,10 +51,22 @@ def score_run(folder: RunFolder, /, *, progress: Progress, fresh: bool = False) 
         if kept_sources.get(key) == sources[key]:
             rows += [row for row in kept_rows if row.cell == outcome.cell]
         else:
-            rows += _score_done(folder, outcome, info)
+            rows += _score_or_fail(folder, outcome, info)
         advance(1)
     if fresh or sources != kept_sources:
         folder.write_metrics(rows, sources=sources)
+
+
+def _score_or_fail(
+    folder: RunFolder, outcome: Done, info: Mapping[str, Json]
+) -> tuple[MetricRow, ...]:
+    """The cell's rows; predictions that cannot be scored make it a failed cell."""
+    try:
+        return _score_done(folder, outcome, info)
+    except VesaliusError as error:
+        words = f"scoring: {type(error).__name__}: {error}"
+        folder.write_outcome(Failed(outcome.cell, outcome.fingerprint, words))
+        return ()
 
 
 def _source(folder: RunFolder, outcome: Done, info: Mapping[str, Json]) -> str:
@@ -191,6 +205,6 @@ def _subgroups(predictions: Predictions) -> Iterator[tuple[str, np.ndarray]]:
     """Name and row indices of every value of every declared subgroup column."""
     for name, column in predictions.columns.items():
         if name.startswith(SUBGROUP_PREFIX):
-            for value in np.unique(column):
+            for value in (v for v in np.unique(column) if v):  # empty: not recorded
                 label = f"{name.removeprefix(SUBGROUP_PREFIX)}={value}"
                 yield label, np.flatnonzero(column == value)

@@ -1,16 +1,16 @@
 """Small pictures of test samples for the report; they stay inside the run folder."""
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image as Pillow
 
 from vesalius.data.manifest import Dataset
 from vesalius.data.slices import slices
+from vesalius.engine.features import DataSource
 from vesalius.errors import DataError
 from vesalius.imaging import display_pixels
-from vesalius.records import Image, Sample
+from vesalius.records import Image
 from vesalius.store.files import write_atomic
 from vesalius.store.runs import thumbnail_path
 
@@ -18,20 +18,17 @@ MAX_THUMBNAILS = 256
 _EDGE = 112
 
 
-def write_thumbnails(run: Path, dataset: Dataset, samples: Sequence[Sample], /) -> int:
-    """Write what is missing for the first test samples; the number written."""
-    written = 0
-    for sample in [s for s in samples if s.split == "test"][:MAX_THUMBNAILS]:
+def write_thumbnails(run: Path, source: DataSource, /) -> None:
+    """Write what is missing or has changed for the first test samples."""
+    dataset = source.dataset
+    for sample in [s for s in source.samples if s.split == "test"][:MAX_THUMBNAILS]:
         path = thumbnail_path(run, dataset.card.name, sample.id)
-        if path.exists():
-            continue
         try:
-            image = dataset.read(sample)
+            picture = _jpeg(dataset.read(sample), dataset)
         except DataError:
             continue  # the cell has named this file already
-        write_atomic(path, _jpeg(image, dataset))
-        written += 1
-    return written
+        if not path.exists() or path.read_bytes() != picture:
+            write_atomic(path, picture)
 
 
 def _jpeg(image: Image, dataset: Dataset) -> bytes:

@@ -4,7 +4,10 @@ Correctness rests on ``os.replace`` and ``fsync`` only, never on a lock, because
 systems may ignore locks in silence. Folders are made 0700 and files 0600.
 """
 
+import contextlib
+import hashlib
 import os
+import re
 import secrets
 import time
 from pathlib import Path
@@ -13,6 +16,8 @@ from urllib.parse import quote
 from vesalius.errors import RunError
 
 LEFTOVER_AGE_S = 3600
+MAX_NAME_BYTES = 150  # of the 255 that file systems allow, so that endings and marks fit
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
 def safe_name(name: str, /) -> str:
@@ -22,20 +27,27 @@ def safe_name(name: str, /) -> str:
     'mini%3Aclip'
     """
     encoded = quote(name, safe="")
-    return encoded.replace(".", "%2E") if set(encoded) <= {"."} else encoded
+    if set(encoded) <= {"."}:
+        return encoded.replace(".", "%2E")
+    if len(encoded) <= MAX_NAME_BYTES:
+        return encoded
+    return f"{encoded[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def make_folder(path: Path, /) -> Path:
     """Create a private folder and its parents; existing ones are left as they are."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in [*reversed(path.parents), path]:
+        folder.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
 def remove_leftovers(root: Path, /) -> None:
     """Delete what killed writers left below `root`; an hour's age keeps those at work safe."""
     for path in root.rglob(".*.tmp"):
-        if time.time() - path.stat().st_mtime > LEFTOVER_AGE_S:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process may have renamed it
+            is_ours = _LEFTOVER.fullmatch(path.name) is not None
+            if is_ours and time.time() - path.stat().st_mtime > LEFTOVER_AGE_S:
+                path.unlink()
 
 
 def sync_folder(path: Path, /) -> None:
@@ -55,15 +67,30 @@ def write_all(descriptor: int, payload: bytes, /) -> None:
         view = view[written:]
 
 
+def append_durably(path: Path, payload: bytes, /) -> None:
+    """Append in one write; on return it is on disk.
+
+    Raises:
+        OSError: when the disk refuses.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        write_all(descriptor, payload)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
 def write_atomic(path: Path, payload: bytes, /) -> None:
     """Replace `path` by `payload`: temporary file, fsync, rename, fsync of the folder.
 
     Raises:
         RunError: when the disk refuses, with the old file untouched.
     """
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
     try:
+        make_folder(path.parent)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             write_all(descriptor, payload)
@@ -72,7 +99,8 @@ def write_atomic(path: Path, payload: bytes, /) -> None:
             os.close(descriptor)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise RunError(
             f"could not write {path.name}: {error.strerror}; free space or check permissions, "
             "then run the same command again to continue"

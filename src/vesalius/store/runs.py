@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import json
-import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,11 +21,10 @@ from vesalius.records import (
     Predictions,
 )
 from vesalius.store.files import (
+    append_durably,
     make_folder,
     remove_leftovers,
     safe_name,
-    sync_folder,
-    write_all,
     write_atomic,
 )
 from vesalius.store.journal import Journal, read_journal, truncate_torn_tail
@@ -41,6 +40,7 @@ from vesalius.store.tables import (
 )
 
 FORMAT = 1
+QUIET_S = 60
 _OUTCOMES: dict[str, type[Outcome]] = {"done": Done, "n/a": NotApplicable, "failed": Failed}
 
 
@@ -100,8 +100,10 @@ def read_outcomes(run: Path, /) -> dict[Cell, Outcome]:
     path = run / "outcomes.jsonl"
     outcomes: dict[Cell, Outcome] = {}
     if path.exists():
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            record = json.loads(line)
+        for line in path.read_bytes().split(b"\n"):
+            record = _outcome_record(line)
+            if record is None:
+                continue
             kind = _OUTCOMES[record.pop("outcome")]
             cell = Cell(**record.pop("cell"))
             if kind is Done:
@@ -110,13 +112,27 @@ def read_outcomes(run: Path, /) -> dict[Cell, Outcome]:
     return outcomes
 
 
+def _outcome_record(line: bytes) -> dict[str, Json] | None:
+    """A line of outcomes; None for an empty one or the torn one of a killed process."""
+    try:
+        record: dict[str, Json] = json.loads(line)
+    except ValueError:
+        return None
+    return record
+
+
 def _read_info(path: Path) -> dict[str, Json]:
     file = path / "run.json"
     if not file.exists():
         raise RunError(
             f"{path} is not a run folder: run.json is missing; expected the --out of a run"
         )
-    info: dict[str, Json] = json.loads(file.read_bytes())
+    try:
+        info: dict[str, Json] = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise RunError(f"{file}: expected JSON, {error}") from error
+    if not isinstance(info, dict) or "format" not in info:
+        raise RunError(f"{file}: no format number; this is not the run.json of a Vesalius run")
     if info["format"] != FORMAT:
         raise RunError(
             f"{file}: format {info['format']}, this version reads {FORMAT}; upgrade vesalius"
@@ -129,12 +145,13 @@ class RunFolder:
 
     def __init__(self, path: Path, /) -> None:
         self.path = make_folder(path)
-        remove_leftovers(path)
+        for folder in ("predictions", "images", "maps"):
+            remove_leftovers(path / folder)
         self._journal = Journal(path / "journal")
         for journal in sorted((path / "journal").glob("*.jsonl")):
-            truncate_torn_tail(journal)
-        if (path / "outcomes.jsonl").exists():
-            truncate_torn_tail(path / "outcomes.jsonl")
+            # one that was just written may belong to a process at work; readers skip torn lines
+            if time.time() - journal.stat().st_mtime > QUIET_S:
+                truncate_torn_tail(journal)
         self._batches: dict[str, list[Predictions]] | None = None
 
     def close(self) -> None:
@@ -169,14 +186,15 @@ class RunFolder:
         """Append one outcome; a single write, on disk on return."""
         kind = next(name for name, record in _OUTCOMES.items() if isinstance(outcome, record))
         line = json.dumps({"outcome": kind, **asdict(outcome)}, allow_nan=False).encode() + b"\n"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        descriptor = os.open(self.path / "outcomes.jsonl", flags, 0o600)
+        path = self.path / "outcomes.jsonl"
+        is_torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
         try:
-            write_all(descriptor, line)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        sync_folder(self.path)
+            append_durably(path, b"\n" * is_torn + line)
+        except OSError as error:
+            raise RunError(
+                f"could not append to {path.name}: {error.strerror}; free space or check "
+                "permissions, then run the same command again to continue"
+            ) from error
 
     def write_predictions(self, cell: Cell, predictions: Predictions, /) -> None:
         """Replace the merged predictions of a cell."""
