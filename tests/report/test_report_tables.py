@@ -157,3 +157,25 @@ def test_half_an_interval_is_no_interval():
     """An interval with an undefined end is left out."""
     assert interval_text(Estimate("f1", 0.5, 0.4, NAN)) == ""
     assert interval_text(Estimate("f1", 0.5, 0.4, 0.6)) == "[0.400, 0.600]"
+
+
+def test_an_undefined_row_is_no_headline_while_another_has_a_value():
+    """NaN of the first choice gives way to a value; with nothing else it stays."""
+    undefined, other = row(metric="f1", value=NAN), row(metric="macro_f1")
+    assert headline_of("classification", [undefined, other]) is other
+    by_class = row(metric="f1", class_name="a")
+    assert headline_of("classification", [undefined, by_class]) is undefined
+    later = row(metric="anything")
+    assert headline_of("classification", [undefined, later]) is later
+    assert headline_of("segmentation", [by_class]) is by_class
+
+
+@pytest.mark.parametrize("prefix", ["", "macro_"])
+def test_few_shot_is_shown_with_the_most_shots_that_have_a_value(prefix):
+    """Whatever the order and the numbers of shots, headline and companion have the same shots."""
+    names = [f"{prefix}{metric}[{k}-shot]" for k in (1, 16, 4) for metric in ("auroc", "f1")]
+    rows = [row(metric=name, value=NAN if "16" in name else 0.8) for name in names]
+    (entry,) = entries((), rows)
+    assert entry.headline.estimate.metric == f"{prefix}f1[4-shot]"
+    assert entry.companion.estimate.metric == f"{prefix}auroc[4-shot]"
+    assert headline_of("classification", [row(metric="f1[5-shot]")]).estimate.value == 0.8

@@ -1,6 +1,7 @@
 """From metric rows to the records that every output shows: headline, controls, matrix."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -17,15 +18,10 @@ from vesalius.report.controls import (
     strongest,
 )
 
-# (metric, class name): the first that a cell has wins, else the first row that it stored, because
-# a task lists its headline first. A binary task has `f1` of its positive class, others have not.
+# (metric, class name): the first that has a value wins, then the first row with a value in the
+# order of the task, which lists its headline first. A binary task has `f1` of its positive class.
 HEADLINE: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "classification": (
-        ("f1", ""),
-        ("macro_f1", ""),
-        ("f1[16-shot]", ""),
-        ("macro_f1[16-shot]", ""),
-    ),
+    "classification": (("f1", ""), ("macro_f1", "")),
     "segmentation": (("dice", ""),),
     "generation": (("ssim", ""),),
     "retrieval": (("recall@5", ""),),
@@ -36,6 +32,8 @@ COMPANION: Mapping[str, tuple[tuple[str, str], ...]] = {
     "classification": (("auroc", ""), ("macro_auroc", "")),
     "retrieval": (("recall@5[chance]", ""),),
 }
+
+_SHOTS = re.compile(r"\[(?P<shots>\d+)-shot\]$")
 
 Status = Literal["done", "n/a", "failed", "not run"]
 
@@ -87,14 +85,44 @@ def group_by_cell(rows: Iterable[MetricRow], /) -> dict[Cell, list[MetricRow]]:
 
 
 def headline_of(task: str, rows: Sequence[MetricRow], /) -> MetricRow | None:
-    """The row that stands for a cell: by `HEADLINE`, else the first one without a subgroup."""
+    """The row that stands for a cell: by `HEADLINE`, else the first in the order of the task.
+
+    Few-shot metrics, such as ``f1[16-shot]``, stand for it with the most shots that have a value.
+    An undefined row is taken only when no other without class and subgroup has a value.
+    """
+    names = HEADLINE.get(task, ())
     whole = [row for row in rows if not row.subgroup]
-    return _pick(whole, HEADLINE.get(task, ())) or (whole[0] if whole else None)
+    plain = [row for row in whole if not row.class_name]
+    defined = [row for row in plain if not math.isnan(row.estimate.value)]
+    picked = _pick(defined, names) or _most_shots(defined, names) or next(iter(defined), None)
+    return picked or _pick(plain, names) or next(iter([*plain, *whole]), None)
+
+
+def _companion_of(headline: MetricRow, rows: Sequence[MetricRow]) -> MetricRow | None:
+    """The threshold-free estimate by `COMPANION`, with as many shots as the headline."""
+    names = COMPANION.get(headline.cell.task, ())
+    shots = _SHOTS.search(headline.estimate.metric)
+    if shots is not None:
+        names = tuple((f"{metric}{shots[0]}", place) for metric, place in names)
+    return _pick(rows, names)
 
 
 def _pick(rows: Iterable[MetricRow], names: Sequence[tuple[str, str]]) -> MetricRow | None:
     found = {(row.estimate.metric, row.class_name): row for row in rows if not row.subgroup}
-    return next((found[name] for name in names if name in found), None)
+    there = [found[name] for name in names if name in found]
+    defined = (row for row in there if not math.isnan(row.estimate.value))
+    return next(defined, next(iter(there), None))
+
+
+def _most_shots(rows: Iterable[MetricRow], names: Sequence[tuple[str, str]]) -> MetricRow | None:
+    wanted = {metric for metric, _ in names}
+    found = [(match, row) for row in rows if (match := _SHOTS.search(row.estimate.metric))]
+    shots = {
+        int(match["shots"]): row
+        for match, row in found
+        if row.estimate.metric[: match.start()] in wanted
+    }
+    return shots[max(shots)] if shots else None
 
 
 def entries(outcomes: Sequence[Outcome], metrics: Sequence[MetricRow], /) -> tuple[Entry, ...]:
@@ -147,9 +175,9 @@ def _entry(
     if isinstance(outcome, Failed):
         return Entry(cell, "failed", outcome.error)
     headline = headline_of(cell.task, rows)
-    companion = _pick(rows, COMPANION.get(cell.task, ()))
     if headline is None:
         return Entry(cell, "done", "no metric was computed")
+    companion = _companion_of(headline, rows)
     if is_control(cell.model):
         return Entry(cell, "done", headline.estimate.reason, headline, companion)
     controls = controls_of(headline, peers.get(_column(headline), ()))
