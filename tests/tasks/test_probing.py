@@ -26,7 +26,7 @@ from task_fakes import (
 from vesalius.capabilities import ModelView
 from vesalius.errors import InputError
 from vesalius.records import DatasetCard, Predictions
-from vesalius.tasks import TaskData, make_task
+from vesalius.tasks import TaskData, make_task, n_unanswered
 from vesalius.tasks.probes import Labelled, Neighbours, log_loss
 from vesalius.tasks.probing import learning_rows
 
@@ -221,7 +221,9 @@ def test_few_shot_rows_are_long_and_metrics_are_means_over_draws() -> None:
     values = values_of(task, table, data.card)
     assert values["auroc[4-shot]"] == pytest.approx(np.mean(per_draw))
     assert len(set(per_draw)) > 1
-    assert all(len(s.rows) == 16 for s in task.score(table, data.card) if s.rows is not None)
+    scored = task.score(table, data.card)
+    assert all(len(s.rows) == 16 for s in scored if s.rows is not None)
+    assert scored[0].metric == "f1[4-shot]"  # the headline is that of the most shots
 
 
 def test_few_shot_learns_from_that_many_patients() -> None:
@@ -271,6 +273,25 @@ def test_a_draw_with_a_lost_row_is_not_scored() -> None:
     torn = Predictions({name: values[:-1] for name, values in table.columns.items()})
     with pytest.raises(InputError, match="'test-pneumonia-07' is missing"):
         task.score(torn, data.card)
+
+
+def test_an_unread_image_is_counted_once_over_all_draws() -> None:
+    """Two numbers of shots and three draws ask six times for the same sample."""
+    data, rows = cohort(BINARY, positive="pneumonia")
+    rows["test-normal-00"] = np.full(WIDTH, np.nan, dtype=np.float32)
+    task = make_task("classification", "few-shot", {"shots": [1, 4], "n_draws": 3})
+    assert n_unanswered(predict_all(task, view_of(rows), data)) == 1
+
+
+@pytest.mark.parametrize("value", [None, math.nan, ""])
+def test_a_missing_subgroup_value_is_empty(value: float | str | None) -> None:
+    """No subgroup of its own is called nan."""
+    data, rows = cohort(BINARY, positive="pneumonia", subgroups=("age",))
+    given = tuple(replace(s, extra={"age": value}) for s in data.samples)
+    table = predict_all(
+        make_task("classification", "zero-shot"), view_of(rows), replace(data, samples=given)
+    )
+    assert set(table["subgroup:age"].tolist()) == {""}
 
 
 def test_few_shot_negatives_never_have_the_finding() -> None:

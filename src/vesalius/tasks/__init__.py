@@ -167,14 +167,17 @@ def task_from_card(card: TaskCard, /) -> Task:
 
 
 def n_unanswered(predictions: Predictions, /) -> int:
-    """Reference rows that the model gave no answer to; they score as wrong."""
+    """Samples without an answer to at least one of their rows; such rows score as wrong.
+
+    A sample counts once, however often shots, draws or directions ask for it.
+    """
     missing = np.zeros(predictions.n_rows, dtype=np.bool_)
     for name, values in predictions.columns.items():
         if name.startswith("score:"):
             missing |= np.isnan(values)
         elif name == "answered":
             missing |= ~values
-    return int(missing.sum())
+    return len(np.unique(predictions["id"][missing]))
 
 
 def _protocols(task: str) -> Mapping[str, str]:

@@ -196,7 +196,7 @@ def sample_columns(
 
 
 def _group(value: str | float | None) -> str:
-    if value is None:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
 

@@ -94,8 +94,9 @@ class FewShot:
             yield from predict_rows(answer, data, done=done, tune_on=(), part=part)
 
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
-        """Every metric for every number of shots, as the mean over the draws."""
-        scored = [s for shots in self.shots for s in _score_shots(predictions, card, shots=shots)]
+        """Every metric as the mean over the draws, most shots first; undefined ones last."""
+        most_first = sorted(self.shots, reverse=True)
+        scored = [s for shots in most_first for s in _score_shots(predictions, card, shots=shots)]
         defined = [s for s in scored if not s.reason]
         return defined + [s for s in scored if s.reason]
 
