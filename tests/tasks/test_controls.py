@@ -30,6 +30,7 @@ from vesalius.tasks.controls import (
     grey_image,
     per_model_controls,
 )
+from vesalius.tasks.zero_shot import products
 
 BINARY = ("normal", "pneumonia")
 
@@ -168,6 +169,17 @@ def test_shuffled_views_read_the_same_image_that_they_embed() -> None:
     np.testing.assert_array_equal(
         shuffled.image_features(data.samples[:1])[0], rows[donors(data)[data.samples[0].id].id]
     )
+
+
+def test_equal_images_have_equal_scores_whatever_the_batch() -> None:
+    """The 65th row is multiplied alone; its last bit must not break the tie with the others."""
+    rng = np.random.default_rng(0)
+    same = rng.normal(size=512)
+    heads = rng.normal(size=(50, 512))
+    for n in range(2, 66):
+        np.testing.assert_array_equal(
+            products(np.tile(same, (n, 1)), heads)[:1], products(same[None], heads)
+        )
 
 
 def test_gibberish_keeps_the_number_of_words_and_no_meaning() -> None:

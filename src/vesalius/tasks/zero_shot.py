@@ -25,6 +25,7 @@ from vesalius.tasks.prompts import Average, Prompts, class_embeddings, class_pro
 from vesalius.tasks.settings import from_settings, settings_of
 
 TUNED_ON: tuple[Split, ...] = ("val", "train")  # nothing is fitted on train, so it may serve too
+DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +134,11 @@ def zero_shot(settings: Mapping[str, Json], /) -> ZeroShot:
 def products(
     features: Float[np.ndarray, "n dim"], rows: Float[np.ndarray, "classes dim"], /
 ) -> Float[np.ndarray, "n classes"]:
-    """Inner products in double precision."""
+    """Inner products in double precision, rounded to 1e-9."""
     found: np.ndarray = features.astype(np.float64) @ rows.T
-    return found
+    # the last bits depend on how many rows are multiplied at once; equal rows must stay tied
+    rounded: np.ndarray = found.round(DIGITS)
+    return rounded
 
 
 def to_scores(
