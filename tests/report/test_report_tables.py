@@ -179,3 +179,14 @@ def test_few_shot_is_shown_with_the_most_shots_that_have_a_value(prefix):
     assert entry.headline.estimate.metric == f"{prefix}f1[4-shot]"
     assert entry.companion.estimate.metric == f"{prefix}auroc[4-shot]"
     assert headline_of("classification", [row(metric="f1[5-shot]")]).estimate.value == 0.8
+
+
+def test_a_failed_control_takes_the_verdict_away():
+    """“Clears every control” is not said while one of them has no number; others are untouched."""
+    good, bar = row("m"), row("control:random", value=0.5, low=0.4, high=0.6)
+    failed = Cell("control:shuffled-images(m)", "d", "classification", "zero-shot")
+    outcomes = [Done(good.cell, "f", "card", 1), Failed(failed, "f", "out of memory")]
+    found = {e.cell.model: e for e in entries(outcomes, [good, bar, row("other")])}
+    assert found["m"].clearance == "undefined"
+    assert "control:shuffled-images(m)" in found["m"].note
+    assert found["other"].clearance == "clears"

@@ -209,6 +209,8 @@ def _judgement(entry: Entry) -> str:
     named = f"{control_title(bar.cell.model)}, {text_of(bar.estimate.value)} {interval}".rstrip()
     if entry.clearance == "clears":
         return f"Its interval lies wholly beyond that of every control (strongest: {named})."
+    if entry.clearance == "undefined" and entry.note:
+        return f"It cannot be judged against every control ({entry.note}; strongest: {named})."
     if entry.clearance == "undefined":
         return f"Without intervals it cannot be judged against its controls (strongest: {named})."
     return f"It does not clear its controls (strongest: {named})."

@@ -15,7 +15,7 @@ from vesalius.records import Predictions
 from vesalius.report.figures import Axis, Figure, Line, grid_figure, line_figure
 
 MAX_CURVES = 6
-_BINS = 10
+_BINS = 15  # as many as `ece` has
 _ENDS = np.array([0.0, 1.0])
 _CUTOFFS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 

@@ -14,6 +14,7 @@ from vesalius.report.controls import (
     clearance,
     controls_of,
     is_control,
+    is_meant_for,
     signed,
     strongest,
 )
@@ -136,7 +137,7 @@ def entries(outcomes: Sequence[Outcome], metrics: Sequence[MetricRow], /) -> tup
     known = {outcome.cell: outcome for outcome in outcomes}
     cells = dict.fromkeys([*known, *groups])
     made = [_entry(c, known.get(c), groups.get(c, []), peers) for c in cells]
-    return tuple(sorted(_with_heat(made), key=_order))
+    return tuple(sorted(_with_heat(_with_failed_controls(made)), key=_order))
 
 
 Column = tuple[str, str, str, str]
@@ -183,6 +184,24 @@ def _entry(
     controls = controls_of(headline, peers.get(_column(headline), ()))
     verdict = clearance(headline.estimate, controls)
     return Entry(cell, "done", headline.estimate.reason, headline, companion, controls, verdict)
+
+
+def _with_failed_controls(made: Sequence[Entry]) -> list[Entry]:
+    """A model whose control failed cannot be said to clear every control."""
+    failed = [entry.cell for entry in made if entry.is_control and entry.status == "failed"]
+
+    def judged(entry: Entry) -> Entry:
+        lost = [
+            cell.model
+            for cell in failed
+            if replace(cell, model=entry.cell.model) == entry.cell
+            and is_meant_for(cell.model, entry.cell.model)
+        ]
+        if entry.clearance != "clears" or not lost:
+            return entry
+        return replace(entry, clearance="undefined", note=f"failed: {', '.join(lost)}")
+
+    return [judged(entry) for entry in made]
 
 
 def _with_heat(made: Sequence[Entry]) -> list[Entry]:
