@@ -96,6 +96,45 @@ def test_license_and_citation_change_no_digest(tmp_path: Path) -> None:
     assert load_dataset(write_folder(tmp_path, card=other)).card.digest not in digests
 
 
+def test_blanks_around_names_do_not_matter(tmp_path: Path) -> None:
+    """``p1`` and ``p1 `` are one patient, a blank patient is none, and ids find each other."""
+    samples = (
+        "id,patient,split,image,age,sex\na ,p1 ,train,images/a.png,,\nb,p1,train,images/b.png,,\n"
+    )
+    samples += "c,  ,val,images/c.png,,\nb ,p2,val,images/d.png,,\n"
+    questions = "id,question,answer,type\n b,Where?,left,open\n"
+    data = load_dataset(
+        write_folder(
+            tmp_path,
+            samples=samples,
+            questions=questions,
+            phrases="id,phrase,x0,y0,x1,y1\na  ,opacity,,,,\n",
+        )
+    )
+    assert [(sample.id, sample.patient) for sample in data] == [
+        ("a", "p1"),
+        ("b", "p1"),
+        ("c", "c"),
+    ]
+    assert [problem.reason for problem in data.problems] == ["duplicate_id"]
+    assert (data.questions[0].id, data.phrases[0].id) == ("b", "a")
+
+
+def test_one_patient_with_blanks_cannot_stand_in_two_splits(tmp_path: Path) -> None:
+    """Leakage is found although one of the names ends in a blank."""
+    with pytest.raises(DataError) as caught:
+        load_dataset(write_folder(tmp_path, samples=SAMPLES.replace("c,p2", "c,p1 ")))
+    assert caught.value.reason == "patient_overlap"
+
+
+def test_a_closed_answer_must_be_offered(tmp_path: Path) -> None:
+    """A question whose answer no choice can reach would always count as wrong."""
+    questions = QUESTIONS.replace("yes,closed", "maybe,closed")
+    data = load_dataset(write_folder(tmp_path, questions=questions))
+    assert [problem.reason for problem in data.problems] == ["bad_value"]
+    assert "'maybe' is not among its choices" in data.problems[0].message
+
+
 def test_multilabel_and_defaults(tmp_path: Path) -> None:
     """Labels split at |; an empty cell is labelled normal; the patient defaults to the id."""
     samples = "id,split,image,label\na,test,images/a.png,normal|pneumonia\nb,test,images/b.png,\n"

@@ -1,5 +1,7 @@
 """PNG, JPEG, TIFF and their kin: values, colour, orientation, refusals."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,9 @@ import pytest
 from imagefiles import write_png
 from PIL import Image as PillowImage
 
+from vesalius.data.pictures import decode_picture_labels
 from vesalius.data.readers import content_digest, read_image
-from vesalius.data.reading import Limits
+from vesalius.data.reading import Limits, Reading
 from vesalius.errors import DataError, InputError
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -77,6 +80,39 @@ def test_bilevel_is_black_and_white(tmp_path: Path) -> None:
     """One-bit pictures are shown as 0 and 255."""
     PillowImage.fromarray(GREY > 5).save(tmp_path / "a.png")
     assert set(np.unique(read_image(tmp_path / "a.png").pixels)) == {0, 255}
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_labels_of_few_bits_are_not_stretched(bits: int) -> None:
+    """A grey PNG of 2 or 4 bits holds the labels 0 to 3 as such, whatever Pillow makes of it."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(kind + content).to_bytes(4, "big")
+        return len(content).to_bytes(4, "big") + kind + content + check
+
+    packed = {2: b"\x1b", 4: b"\x01\x23", 8: b"\0\1\2\3"}[bits]
+    header = struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0)
+    raw = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    raw += chunk(b"IDAT", zlib.compress(b"\0" + packed)) + chunk(b"IEND", b"")
+    labels = decode_picture_labels(raw, Reading(source="a"))
+    assert labels.tolist() == [[0, 1, 2, 3]]
+
+
+def test_broken_float_labels_stay_visible(tmp_path: Path) -> None:
+    """Half labels of a resampled float mask are not floored to whole ones in silence."""
+    PillowImage.fromarray(np.array([[0.0, 1.5]], np.float32)).save(tmp_path / "a.tiff")
+    labels = decode_picture_labels((tmp_path / "a.tiff").read_bytes(), Reading(source="a"))
+    assert labels.tolist() == [[0.0, 1.5]]
+
+
+@pytest.mark.parametrize(("photometric", "first"), [(0, 65535), (1, 0)])
+def test_white_is_zero_is_turned_round(tmp_path: Path, photometric: int, first: int) -> None:
+    """In a 16-bit TIFF with WhiteIsZero the value 0 is shown white."""
+    deep = np.array([[0, 1000]], np.uint16)
+    PillowImage.fromarray(deep).save(tmp_path / "a.tiff", tiffinfo={262: photometric})
+    pixels = read_image(tmp_path / "a.tiff").pixels
+    assert pixels.dtype == np.uint16
+    assert pixels.tolist() == [[first, abs(first - 1000)]]
 
 
 def test_jpeg_cmyk_and_bmp_and_webp(tmp_path: Path) -> None:

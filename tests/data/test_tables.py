@@ -40,6 +40,22 @@ def test_jsonl_values_become_text(tmp_path: Path) -> None:
     assert {problem.reason for problem in table.problems} == {"bad_row"}
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"id": "a", "id": "b"}', "'id' stands twice"),
+        (b'{"id": "\\ud800"}', "surrogate"),
+        (b'{"\\udfff": "a"}', "surrogate"),
+    ],
+)
+def test_ambiguous_json_costs_its_row(tmp_path: Path, line: bytes, message: str) -> None:
+    """Keys that stand twice and halves of characters are told, not resolved in silence."""
+    table = _read(tmp_path, "t.jsonl", line + b'\n{"id": "\\ud83d\\ude00"}\n')
+    assert [problem.where for problem in table.problems] == ["t.jsonl line 1"]
+    assert message in table.problems[0].message
+    assert [row["id"] for row in table.rows] == ["\N{GRINNING FACE}"]
+
+
 def test_parquet_values_become_text(tmp_path: Path) -> None:
     """Whole floats are written as CSV would; nested cells cost their row."""
     pq.write_table(pa.table({"id": ["a"], "age": [30.0], "n": [None]}), tmp_path / "t.parquet")

@@ -3,8 +3,9 @@
 What becomes of a picture:
 
 * 8 bits a channel: as they are; palettes become RGB; transparency is put on black.
-* 16-bit grey: uint16, shown from 0 to 65535 as the formats define it. A file that uses only 12 of
-  the 16 bits is dark in every viewer, and here; rescale it when writing it.
+* 16-bit grey: uint16, shown from 0 to 65535 as the formats define it; WhiteIsZero is turned
+  round. A file that uses only 12 of the 16 bits is dark in every viewer, and here; rescale it
+  when writing it.
 * 32-bit integers and floats (TIFF only): intensity ``arbitrary``, shown from the 0.5th to the
   99.5th percentile.
 * EXIF orientation is applied. Colour profiles are ignored, as models' own pipelines do.
@@ -18,7 +19,7 @@ from typing import cast
 import numpy as np
 from jaxtyping import Shaped
 from PIL import Image as PillowImage
-from PIL import ImageOps
+from PIL import ImageOps, TiffImagePlugin
 
 from vesalius.data.intensities import require_finite, robust_range
 from vesalius.data.reading import Reading, contained
@@ -26,6 +27,7 @@ from vesalius.records import Image
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _BYTES_PER_PIXEL = 4
+_PHOTOMETRIC = 262  # TIFF tag; 0: WhiteIsZero
 _PALETTE_LIKE = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 _TRANSPARENT = ("RGBA", "LA", "RGBa", "La")
 
@@ -33,7 +35,11 @@ _TRANSPARENT = ("RGBA", "LA", "RGBa", "La")
 def decode_picture(raw: bytes, reading: Reading) -> Image:
     """Decode a picture to grey (``yx``) or colour (``yxc``)."""
     with contained(reading, PillowImage.DecompressionBombError):
-        pixels = np.asarray(_opaque(ImageOps.exif_transpose(_opened(raw, reading))))
+        picture = _opened(raw, reading)
+        inverted = _is_deep_white_is_zero(picture)
+        pixels = np.asarray(_opaque(ImageOps.exif_transpose(picture)))
+    if inverted:
+        pixels = np.iinfo(pixels.dtype).max - pixels
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8) * np.uint8(255)
     if pixels.dtype.byteorder == ">":
@@ -68,6 +74,8 @@ def decode_picture_labels(raw: bytes, reading: Reading) -> Shaped[np.ndarray, "r
     with contained(reading, PillowImage.DecompressionBombError):
         picture = ImageOps.exif_transpose(_opened(raw, reading))
         labels = np.asarray(picture)
+    step = _png_grey_step(raw)
+    labels = labels // step if step > 1 else labels  # a floor would hide broken floats
     if labels.ndim != 2:
         raise reading.error(
             "mask_shape",
@@ -93,6 +101,19 @@ def _opened(raw: bytes, reading: Reading) -> PillowImage.Image:
         raise reading.error("multi_page", f"{n_pages} pages or frames; save the one that is meant")
     picture.load()
     return picture
+
+
+def _png_grey_step(raw: bytes) -> int:
+    """How far apart Pillow puts the grey values of a PNG: it stretches 2 and 4 bits to 8."""
+    is_grey_png = raw.startswith(b"\x89PNG\r\n") and raw[25:26] == b"\0"
+    return {2: 85, 4: 17}.get(raw[24], 1) if is_grey_png else 1
+
+
+def _is_deep_white_is_zero(picture: PillowImage.Image) -> bool:
+    """Whether 0 means white in a 16-bit grey TIFF; Pillow turns only up to 8 bits round."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return False
+    return picture.mode.startswith("I;16") and picture.tag_v2.get(_PHOTOMETRIC) == 0
 
 
 def _opaque(picture: PillowImage.Image) -> PillowImage.Image:

@@ -48,14 +48,14 @@ def parse_sample(row: Row, rules: SampleRules) -> Sample:
         DataError: ``bad_value``, ``duplicate_id``, ``bad_split``, ``unknown_label``,
             ``path_escapes`` or ``missing_file``.
     """
-    name = required(row, "id")
+    name = required(row, "id").strip()
     if name in rules.taken:
         raise row.error("duplicate_id", f"id {name!r} stands already in {rules.taken[name]}")
     rules.taken[name] = row.where
     labels = _labels(row, rules.card)
     return Sample(
         id=name,
-        patient=row["patient"] or name,
+        patient=row["patient"].strip() or name,
         split=_split(row),
         image=resolve_inside(rules.root, required(row, "image"), row, "image"),
         prior_image=_optional_path(row, "prior_image", rules.root),
@@ -78,13 +78,18 @@ def parse_question(row: Row) -> Question:
         hint = choices(kind, ("closed", "open"))
         raise row.error("bad_value", f"type {kind!r} is neither closed nor open{hint}")
     answer = required(row, "answer")
+    offered = _parts(row["choices"])
+    if kind == "closed" and offered and answer not in offered:
+        raise row.error(
+            "bad_value", f"answer {answer!r} is not among its choices{choices(answer, offered)}"
+        )
     return Question(
-        id=required(row, "id"),
+        id=required(row, "id").strip(),
         question=required(row, "question"),
         answer=answer,
         type=cast("Literal['closed', 'open']", kind),
         answers=_parts(row["answers"]) or (answer,),
-        choices=_parts(row["choices"]),
+        choices=offered,
         question_type=row["question_type"],
     )
 
@@ -108,7 +113,7 @@ def parse_phrase(row: Row) -> Phrase:
                     "bad_box",
                     f"{names[high]} must be above {names[low]}, got {box[low]} to {box[high]}",
                 )
-    return Phrase(id=required(row, "id"), phrase=required(row, "phrase"), box=box)
+    return Phrase(id=required(row, "id").strip(), phrase=required(row, "phrase"), box=box)
 
 
 def required(row: Row, column: str) -> str:

@@ -150,10 +150,21 @@ def _jsonl(text: str, reading: Reading) -> tuple[tuple[str, ...], _Cells]:
 
 
 def _json_row(content: str) -> dict[str, str]:
-    row = json.loads(content)
+    row = json.loads(content, object_pairs_hook=_unique)
     if not isinstance(row, dict):
         raise TypeError(f"got {type(row).__name__}")
     return {key: _text(value) for key, value in row.items()}
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The object, unless a later value would overwrite an earlier one in silence."""
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        twice = next(key for key in row if sum(name == key for name, _ in pairs) > 1)
+        raise ValueError(f"key {twice!r} stands twice")
+    for key in row:
+        _text(key)
+    return row
 
 
 def _parquet(raw: bytes, reading: Reading) -> tuple[tuple[str, ...], _Cells]:
@@ -169,7 +180,7 @@ def _parquet(raw: bytes, reading: Reading) -> tuple[tuple[str, ...], _Cells]:
         where = f"{reading.source} row {number}"
         try:
             cells.append(Row(where, {key: _text(value) for key, value in row.items()}))
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             cells.append(Problem(where, "bad_row", str(error)))
     return columns, cells
 
@@ -187,6 +198,9 @@ def _text(value: object) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         # columns of whole numbers with gaps are floats in Parquet: 30.0 is the 30 of a CSV file
         return str(int(value))
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        # JSON can escape half a character; it could be neither written nor hashed later
+        raise ValueError("half a surrogate pair in a text; write it as UTF-8")
     if isinstance(value, str | int | float):
         return str(value)
     raise TypeError(f"expected text or a number in each cell, got {type(value).__name__}")
