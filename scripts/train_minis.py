@@ -4,8 +4,8 @@ Run: ``make minis`` or ``.venv/bin/python scripts/train_minis.py [--threads N]``
 minutes on two quiet cores. Deterministic for one version of torch and one number of threads.
 
 ``clip`` is trained from nothing. The other two start from it, as PubMedCLIP and ClipMD started from
-CLIP, and go on with other patients, seeds and captions: figure captions for ``pubmedclip``; long
-reports, read in windows of 77 tokens every 70, for ``clipmd``.
+CLIP, and go on with the same train patients but other seeds and captions: figure captions for
+``pubmedclip``; long reports, read in windows of 77 tokens every 70, for ``clipmd``.
 """
 
 import argparse

@@ -95,6 +95,17 @@ def test_missing_shards_and_dangling_links_are_named(copy_of: Copy) -> None:
         open_folder(folder)
 
 
+def test_an_index_cannot_smuggle_in_a_pickle(copy_of: Copy) -> None:
+    """A shard that only the index names would be loaded unhashed; it is refused by name."""
+    folder = copy_of("clip")
+    weights = folder / "pytorch_model.bin"
+    (folder / "w-00001.bin").write_bytes(weights.read_bytes())
+    index = {"weight_map": {"a": "w-00001.bin"}}
+    tiny.write_json(folder / "pytorch_model.bin.index.json", index)
+    with pytest.raises(WeightsMissingError, match=r"without w-00001\.bin"):
+        open_folder(folder, policy=FilePolicy(allow_pickles=True))
+
+
 def test_no_folder_is_said_so(tmp_path: Path) -> None:
     """A mistyped path is the commonest mistake."""
     with pytest.raises(WeightsMissingError, match="no such folder"):

@@ -125,7 +125,10 @@ def _check_complete(folder: Path, names: list[str], *, remedy: str) -> None:
         missing.append(CONFIGS[0])
     if not weights:
         missing.append("model.safetensors")
-    for index in (n for n in names if n.endswith(".safetensors.index.json")):
+    # an index may name shards that no pattern lists: they would be loaded without a hash
+    is_safe = any(name.endswith(".safetensors") for name in weights)
+    ending = ".safetensors.index.json" if is_safe else ".index.json"
+    for index in (n for n in names if n.endswith(ending)):
         shards = set(_read_json(folder / index).get("weight_map", {}).values())
         missing += sorted(shards - set(names))
     if missing:
