@@ -223,14 +223,10 @@ class FeatureReader:
 
 
 def _text_rows(model: TextEncoder, texts: Sequence[str]) -> np.ndarray:
-    rows = halving(model.encode_texts, texts)
-    found = (
-        np.stack([row for row in rows if row is not None])
-        if any(row is not None for row in rows)
-        else np.empty((0, 0))
-    )
-    if len(found) < len(texts):
-        raise MemoryError(f"{len(texts) - len(found)} texts do not fit into memory alone")
+    rows = [row for row in halving(model.encode_texts, texts) if row is not None]
+    if len(rows) < len(texts):
+        raise MemoryError(f"{len(texts) - len(rows)} texts do not fit into memory alone")
+    found = np.stack(rows)
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     return (found / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
