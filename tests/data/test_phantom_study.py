@@ -280,3 +280,22 @@ def test_heart_size_does_not_move_the_rest_of_the_patient() -> None:
     ill = make_study(patient, StudyPlan("b", 1, (Finding("nodule", "left", "mid", 0.5),)))
     assert (calm.hu != ill.hu).mean() < 0.01
     assert calm.cardiothoracic_ratio == ill.cardiothoracic_ratio
+
+
+def test_unchanged_findings_stay_where_they_were() -> None:
+    """What became of other findings, or of the heart, moves nothing that is called unchanged."""
+    compared = 0
+    for index in (2, 82, 89, 96, 258):  # other findings came or went, in 82 and 96 the heart grew
+        before, now = (
+            {
+                (truth.finding.kind, truth.finding.side): truth.mask
+                for truth in study.truths
+                if truth.finding.kind in ("nodule", "effusion", "pneumothorax")
+            }
+            for study in make_patient(SEED, index)
+        )
+        for key in before.keys() & now.keys():
+            overlap = (before[key] & now[key]).sum() / (before[key] | now[key]).sum()
+            assert overlap > 0.95, (index, key)
+            compared += 1
+    assert compared >= 5

@@ -42,18 +42,23 @@ def zone_range(chest: Chest, side: str, zone: str) -> tuple[float, float]:
 def _centre(
     chest: Chest, finding: Finding, rng: np.random.Generator, *, depth_mm: float
 ) -> np.ndarray:
-    """A point of the finding's zone, `depth_mm` inside the lung and clear of the mediastinum."""
+    """A point of the finding's zone, `depth_mm` inside the lung and clear of the mediastinum.
+
+    Every voxel has a rank of its own and the highest that fits is taken: a heart that has grown
+    since the last study moves a finding only where it would lie in the heart.
+    """
     low, high = zone_range(chest, finding.side, finding.zone)
     margin = min(10.0, depth_mm * 0.6)
     x, _, z = axes_mm()
     lung = chest.lung[finding.side]
+    rank = rng.random(lung.size, dtype=np.float32)
     for ease in (1.0, 0.6, 0.3, 0.0):
         clear = SIDE_SIGN[finding.side] * x > 44 + 12 * ease
         place = (lung < -depth_mm * ease) & clear & (z > low + margin) & (z < high - margin * ease)
         spots = np.flatnonzero(place)
         if spots.size:
             break
-    chosen = np.unravel_index(int(rng.choice(spots)), lung.shape)
+    chosen = np.unravel_index(int(spots[rank[spots].argmax()]), lung.shape)
     return np.asarray(chosen) * SPACING_MM - HALF_MM
 
 
@@ -144,6 +149,7 @@ DRAW: dict[str, Callable[[Chest, Finding, np.random.Generator], Mask]] = {
     "effusion": _effusion,
     "pneumothorax": _pneumothorax,
 }
+SIDES = ("right", "left")
 ORDER: tuple[
     Literal["pneumothorax"], Literal["consolidation"], Literal["nodule"], Literal["effusion"]
 ] = ("pneumothorax", "consolidation", "nodule", "effusion")
@@ -154,13 +160,16 @@ def draw_findings(
 ) -> list[tuple[Finding, Mask]]:
     """Draw everything but the heart's size into `chest` (in place) and return each truth.
 
-    A voxel belongs to the finding drawn last over it, so the masks are disjoint.
+    A voxel belongs to the finding drawn last over it, so the masks are disjoint. Each finding has
+    a stream of its own, named by its kind and side: what is unchanged between two studies keeps
+    its place and shape, whatever else came or went.
     """
     drawn: list[tuple[Finding, Mask]] = []
+    seed = int(rng.integers(2**63))
     for kind in ORDER:
         for finding in findings:
             if finding.kind == kind:
-                own = np.random.default_rng(rng.integers(2**63))
+                own = np.random.default_rng([seed, ORDER.index(kind), SIDES.index(finding.side)])
                 mask = DRAW[kind](chest, finding, own)
                 drawn = [(other, truth & ~mask) for other, truth in drawn]
                 drawn.append((finding, mask))

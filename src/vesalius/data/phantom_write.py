@@ -3,6 +3,7 @@
 import csv
 import gzip
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -204,4 +205,5 @@ def write_card(path: Path, *, arm: str, seed: int) -> None:
     }
     if arm == "ct":
         card["window_hu"] = {"center": -300, "width": 1400}
-    path.write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    plain = json.loads(json.dumps(card))  # copies of what is shared: YAML would write aliases
+    path.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")
