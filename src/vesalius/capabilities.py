@@ -67,13 +67,28 @@ class DenseEncoder(Protocol):
 
 
 @runtime_checkable
+class PriorEncoder(Protocol):
+    """Global image embedding that also sees an earlier study of the same patient."""
+
+    def encode_with_prior(
+        self, images: Sequence[Image], priors: Sequence[Image | None], /
+    ) -> Float[np.ndarray, "n dim"]:
+        """Embed each image beside its prior; where that is None, as `encode_images` would."""
+        ...
+
+
+@runtime_checkable
 class TextScorer(Protocol):
     """Match scores between images and texts."""
 
     def score_texts(
         self, images: Sequence[Image], texts: Sequence[str], /
     ) -> Float[np.ndarray, "n m"]:
-        """Score every image with every text; higher is a better match, in logits."""
+        """Score every image with every text; higher is a better match, in natural-log units.
+
+        Dual encoders give logits (scaled cosines); generators the log-likelihood of the text as a
+        caption, summed over its tokens and the end token.
+        """
         ...
 
 
@@ -97,7 +112,10 @@ class AnswerScorer(Protocol):
     def score_answers(
         self, image: Image, prompt: str, candidates: Sequence[str], /
     ) -> AnswerScores:
-        """Score candidates; `prompt` is the bare question, the adapter adds the model's form."""
+        """Score candidates; `prompt` is the bare question, the adapter adds the model's form.
+
+        An empty prompt asks for a caption.
+        """
         ...
 
 
@@ -106,7 +124,10 @@ class Generator(Protocol):
     """Free text about an image."""
 
     def generate(self, images: Sequence[Image], prompts: Sequence[str], /) -> list[str]:
-        """Answer each prompt for its image, greedily; the prompt is not echoed."""
+        """Answer each prompt for its image, greedily; the prompt is not echoed.
+
+        A prompt is a bare question; an empty one asks for a caption.
+        """
         ...
 
 
@@ -115,7 +136,11 @@ class Attributor(Protocol):
     """A map of where the model looks."""
 
     def attribute(self, image: Image, text: str, /) -> Float[np.ndarray, "rows cols"]:
-        """Attribution of `text` over the model's input square; higher is more relevant."""
+        """Attribution of `text` over the model's input; finite float32, higher is more relevant.
+
+        Row-major with the origin at the top left, at the resolution of the model's patches; the
+        adapter's `geometry` says which rectangle of the original image it covers.
+        """
         ...
 
 
@@ -133,6 +158,7 @@ CAPABILITIES: dict[str, type] = {
     "encode_texts": TextEncoder,
     "dual_encoder": DualEncoder,
     "encode_dense": DenseEncoder,
+    "encode_with_prior": PriorEncoder,
     "score_texts": TextScorer,
     "score_answers": AnswerScorer,
     "generate": Generator,

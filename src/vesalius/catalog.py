@@ -11,8 +11,11 @@ from typing import Any
 from vesalius.errors import InputError, ModelError, did_you_mean
 from vesalius.models import options
 from vesalius.models.checkpoint import read_folder_config
+from vesalius.models.locate import embedded_names
 from vesalius.models.request import (
     DUAL,
+    GENERATIVE,
+    MAPPED_DUAL,
     ModelEntry,
     ModelRequest,
     describe,
@@ -27,6 +30,7 @@ __all__ = [
     "ModelRequest",
     "describe",
     "load_model",
+    "miniatures",
     "models",
     "open_model",
     "parse_model",
@@ -74,8 +78,86 @@ _BUILT_IN = (
         size_mb=605.2,
         training_data="CLIP, then ROCO (radiology figures of PubMed articles)",
     ),
+    ModelEntry(
+        name="blip2",
+        adapter="blip2",
+        loader="vesalius.models.blip2:load",
+        repo="Salesforce/blip2-flan-t5-xl",
+        revision_note="commit not known yet; pin it at the first online run",
+        license="MIT",
+        options=options.BLIP2,
+        capabilities=GENERATIVE,
+        patterns=("*.json", "*.safetensors", "spiece.model"),
+        size_mb=15770.0,
+        training_data="129 million image–text pairs from the web; language model FLAN-T5-XL",
+    ),
+    ModelEntry(
+        name="biomedclip",
+        adapter="biomedclip",
+        loader="vesalius.models.biomedclip:load",
+        repo="microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
+        revision_note="commit and weight hash not known yet; pin both at the first online run",
+        license="MIT",
+        options=options.BIOMEDCLIP,
+        capabilities=MAPPED_DUAL,
+        patterns=(
+            "open_clip_*.json",
+            "open_clip_*.safetensors",
+            "open_clip_*.bin",
+            "tokenizer*.json",
+            "special_tokens_map.json",
+            "vocab.txt",
+        ),
+        size_mb=784.0,
+        training_data="PMC-15M (figures and captions of PubMed Central articles)",
+    ),
+    ModelEntry(
+        name="git",
+        adapter="git",
+        loader="vesalius.models.git:load",
+        repo="microsoft/git-large",
+        revision_note="commit and weight hash not known yet; pin both at the first online run",
+        license="MIT",
+        options=options.GIT,
+        capabilities=GENERATIVE,
+        size_mb=1577.0,
+        training_data="20 million image–text pairs from the web",
+    ),
+    ModelEntry(
+        name="smolvlm",
+        adapter="smolvlm",
+        loader="vesalius.models.smolvlm:load",
+        repo="HuggingFaceTB/SmolVLM-256M-Instruct",
+        revision_note="commit not known yet; pin it at the first online run",
+        license="Apache-2.0",
+        options=options.SMOLVLM,
+        capabilities=GENERATIVE,
+        patterns=("*.json", "*.safetensors", "merges.txt"),
+        size_mb=513.0,
+        training_data="The Cauldron and Docmatix (documents, charts, photographs)",
+    ),
+    ModelEntry(
+        name="biovil-t",
+        adapter="biovil-t",
+        loader="vesalius.models.biovilt:load",
+        repo="microsoft/BiomedVLP-BioViL-T",
+        revision_note="commit of main not known yet; pin it at the first online run",
+        pickles=frozenset({"b2399d73dc2a68b9f3a1950e864ae0ecd24093fb07aa459d7e65807ebdc0fb77"}),
+        license="MIT (research use only by its model card)",
+        options=options.BIOVILT,
+        capabilities=(*MAPPED_DUAL, "encode_with_prior"),
+        patterns=("*.json", "vocab.txt", "model.safetensors", "pytorch_model.bin", "biovil_t_*.pt"),
+        size_mb=551.0,
+        training_data="MIMIC-CXR v2 (chest radiographs, priors and reports)",
+    ),
 )
 MODELS: Mapping[str, ModelEntry] = {entry.name: entry for entry in _BUILT_IN}
+
+
+@cache
+def miniatures() -> tuple[str, ...]:
+    """``mini:NAME`` of every built-in model whose miniature is in the package."""
+    return tuple(f"mini:{name}" for name in MODELS if name in embedded_names())
 
 
 @cache

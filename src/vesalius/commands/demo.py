@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vesalius.api import Request, Settings, choose_tasks, evaluate_sources, model_sources
-from vesalius.catalog import MODELS
+from vesalius.catalog import miniatures
 from vesalius.commands.evaluation import show
 from vesalius.commands.terminal import console, counting, progress_bars
 from vesalius.data.manifest import load_dataset
@@ -30,7 +30,7 @@ def run_demo(out: Path, *, n_patients: int, device: str) -> bool:
             )
         settings = Settings(device=device, cache=out / "features")
         result = evaluate_sources(
-            model_sources([f"mini:{name}" for name in MODELS], settings),
+            model_sources(list(miniatures()), settings),
             [load_dataset(cohort)],
             choose_tasks("all"),
             Request(out, SEED, settings, progress),

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
-from vesalius.catalog import MODELS
+from vesalius.catalog import MODELS, miniatures
 from vesalius.commands.terminal import console, progress_bars
 from vesalius.data.manifest import load_dataset
 from vesalius.engine import score
@@ -70,7 +70,7 @@ def _batch_size(text: str) -> int | None:
 
 def expand_models(names: Sequence[str]) -> list[str]:
     """Write ``all`` and ``mini:all`` out."""
-    every = {"all": list(MODELS), "mini:all": [f"mini:{name}" for name in MODELS]}
+    every = {"all": list(MODELS), "mini:all": list(miniatures())}
     return list(dict.fromkeys(n for name in names for n in every.get(name, [name])))
 
 

@@ -7,7 +7,7 @@ float32, in evaluation mode, and no tensor may be missing, left over or of anoth
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -54,8 +54,25 @@ def _without_progress_bar() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def load_weights(model_class: Any, checkpoint: Checkpoint, /, *, device: str) -> Any:
+def load_weights(
+    model_class: Any,
+    checkpoint: Checkpoint,
+    /,
+    *,
+    device: str,
+    dtype: torch.dtype = torch.float32,
+    attention: Literal["sdpa", "eager"] = "sdpa",
+    unused: tuple[str, ...] = (),
+) -> Any:
     """A transformers model of `model_class` with exactly the tensors of `checkpoint`.
+
+    Args:
+        model_class: its ``from_pretrained`` reads the folder.
+        checkpoint: where the files lie.
+        device: as `choose_device` reads it.
+        dtype: of weights and arithmetic.
+        attention: ``eager`` where attention weights are wanted; the other kernels hide them.
+        unused: endings of tensor names that the published file holds and the model has no use for.
 
     Raises:
         ModelError: if a file cannot be read, or a tensor is missing, unexpected or mis-shaped.
@@ -65,7 +82,8 @@ def load_weights(model_class: Any, checkpoint: Checkpoint, /, *, device: str) ->
         with _without_progress_bar():
             model, report = model_class.from_pretrained(
                 checkpoint.folder,
-                dtype=torch.float32,
+                dtype=dtype,
+                attn_implementation=attention,
                 local_files_only=True,
                 trust_remote_code=False,
                 weights_only=True,
@@ -79,11 +97,13 @@ def load_weights(model_class: Any, checkpoint: Checkpoint, /, *, device: str) ->
             f"{checkpoint.folder}: cannot read the weights ({names}): {error}; "
             "copy or download them again"
         ) from error
-    _check_report(report, checkpoint)
+    _check_report(report, checkpoint, harmless=(*_HARMLESS, *unused))
     return model.to(chosen).eval()
 
 
-def _check_report(report: dict[str, Any], checkpoint: Checkpoint) -> None:
+def _check_report(
+    report: dict[str, Any], checkpoint: Checkpoint, *, harmless: tuple[str, ...]
+) -> None:
     """Transformers fills gaps with random numbers and prints a table; here it is an error."""
     mismatched = {
         f"{name} (file {tuple(found)}, model {tuple(expected)})"
@@ -99,7 +119,7 @@ def _check_report(report: dict[str, Any], checkpoint: Checkpoint) -> None:
     found = [
         f"{kind}: {', '.join(names)}"
         for kind, all_names in faults.items()
-        if (names := sorted(n for n in all_names if not n.endswith(_HARMLESS)))
+        if (names := sorted(n for n in all_names if not n.endswith(harmless)))
     ]
     if found:
         raise ModelError(

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from vesalius.errors import WeightsMissingError
+from vesalius.models.checkpoint import CONFIGS
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -65,17 +66,28 @@ def _commit(root: Path, revision: str, present: list[str]) -> str:
     return present[0] if not revision and len(present) == 1 else ""
 
 
+def embedded_names() -> tuple[str, ...]:
+    """Names of the miniature checkpoints that are shipped inside the package."""
+    root = _embedded()
+    return tuple(
+        name for name in _folders(root) if any((root / name / file).is_file() for file in CONFIGS)
+    )
+
+
+def _embedded() -> Path:
+    return Path(str(files("vesalius"))) / "minis"
+
+
 def embedded_folder(name: str) -> Path:
     """Folder of the miniature checkpoint `name` that is shipped inside the package.
 
     Raises:
         WeightsMissingError: if there is none of that name.
     """
-    root = Path(str(files("vesalius"))) / "minis"
-    if name not in _folders(root):
-        there = ", ".join(n for n in _folders(root) if (root / n / "config.json").is_file())
+    if name not in embedded_names():
+        there = ", ".join(embedded_names())
         raise WeightsMissingError(
             f"mini:{name}: no miniature checkpoint of that name in the package "
             f"(there: {there or 'none'}); `make minis` trains them"
         )
-    return root / name
+    return _embedded() / name

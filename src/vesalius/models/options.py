@@ -33,9 +33,31 @@ POOLING = Option(
     "end token, whose state is what CLIP reads",
 )
 
+DTYPE = Option(
+    "dtype",
+    ("float32", "bfloat16"),
+    "precision of weights and arithmetic; bfloat16 halves the memory and changes the numbers",
+)
+IMAGE_SPLITTING = Option(
+    "image_splitting",
+    (False, True),
+    "False: the whole image as one tile; True: also tiles of full resolution, many times slower",
+)
+IMAGE_FEATURES = Option(
+    "image_features",
+    ("qformer", "vision"),
+    "what `encode_images` averages: the Q-Former's queries, or the patches of the vision tower",
+)
+
 CLIP = (FIT,)
 CLIPMD = (FIT, POOLING)
 GENERIC = (FIT,)
+BIOMEDCLIP = (FIT,)
+BIOVILT = (FIT,)
+BLIP2 = (FIT, DTYPE, IMAGE_FEATURES)
+GIT = (FIT, DTYPE)
+SMOLVLM = (FIT, DTYPE, IMAGE_SPLITTING)
+CHAT = (FIT, DTYPE)
 
 
 def complete(
