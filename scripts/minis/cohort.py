@@ -2,10 +2,12 @@
 
 import hashlib
 import inspect
+import math
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ from vesalius.records import Split
 
 PIXELS, PATCH = 128, 16
 GRID = PIXELS // PATCH
+DEMO_SEED = 0  # the cohort of the demonstration; training never sees it
+N_UNSEEN_PATIENTS = 165
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,22 +32,27 @@ class Cohort:
 
     Attributes:
         images: display images as the checkpoint's processor resizes them.
-        coverage: share of every patch that each structure of the cohort covers.
+        coverage: share of every cell of a square grid that each structure of the cohort covers.
         plans: patient and visit of every row.
     """
 
-    images: UInt8[np.ndarray, "n 128 128"]
-    coverage: Float[np.ndarray, "n patches structures"]
+    images: UInt8[np.ndarray, "n side side"]
+    coverage: Float[np.ndarray, "n cells structures"]
     plans: tuple[tuple[PatientPlan, StudyPlan], ...]
 
+    @property
+    def grid(self) -> int:
+        """Cells along each side of the image."""
+        return math.isqrt(self.coverage.shape[1])
 
-def small_image(study: Study) -> UInt8[np.ndarray, "128 128"]:
+
+def small_image(study: Study, *, pixels: int = PIXELS) -> UInt8[np.ndarray, "side side"]:
     """The 8-bit display image, resized as the processor does it (Pillow, bicubic)."""
     shown = np.floor(study.radiograph * 255 + 0.5).astype(np.uint8)
-    return np.asarray(Picture.fromarray(shown).resize((PIXELS, PIXELS), Picture.Resampling.BICUBIC))
+    return np.asarray(Picture.fromarray(shown).resize((pixels, pixels), Picture.Resampling.BICUBIC))
 
 
-def patch_coverage(study: Study) -> Float[np.ndarray, "patches structures"]:
+def patch_coverage(study: Study, *, grid: int = GRID) -> Float[np.ndarray, "cells structures"]:
     """Share of each patch under every structure; findings may overlap, unlike in a label map."""
     full = np.zeros((len(STRUCTURES), *study.labels_2d.shape), np.float32)
     for value in (STRUCTURES["lung"], STRUCTURES["heart"]):
@@ -52,8 +61,8 @@ def patch_coverage(study: Study) -> Float[np.ndarray, "patches structures"]:
         if truth.finding.kind in STRUCTURES:
             layer = full[STRUCTURES[truth.finding.kind] - 1]
             np.maximum(layer, project_mask(truth.mask), out=layer)
-    side = full.shape[1] // GRID
-    cells = full.reshape(len(STRUCTURES), GRID, side, GRID, side).mean(axis=(2, 4))
+    side = full.shape[1] // grid
+    cells = full.reshape(len(STRUCTURES), grid, side, grid, side).mean(axis=(2, 4))
     return cells.reshape(len(STRUCTURES), -1).T.astype(np.float32)
 
 
@@ -67,8 +76,11 @@ def indices(seed: int, splits: tuple[Split, ...], n_patients: int) -> Iterator[i
         index += 1
 
 
-def _rows(seed: int, index: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(small_image(study), patch_coverage(study)) for study in make_patient(seed, index)]
+def _rows(seed: int, index: int, pixels: int, grid: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [
+        (small_image(study, pixels=pixels), patch_coverage(study, grid=grid))
+        for study in make_patient(seed, index)
+    ]
 
 
 def version() -> str:
@@ -78,14 +90,25 @@ def version() -> str:
     return hashlib.sha256(code).hexdigest()[:12]
 
 
-def build_cohort(seed: int, *, splits: tuple[Split, ...], n_patients: int) -> Cohort:
-    """Draw the first `n_patients` patients of these splits, or read them from the cache."""
+def build_cohort(
+    seed: int,
+    *,
+    splits: tuple[Split, ...],
+    n_patients: int,
+    pixels: int = PIXELS,
+    grid: int = GRID,
+) -> Cohort:
+    """Draw the first `n_patients` patients of these splits, or read them from the cache.
+
+    `grid` must divide the 256 pixels of a radiograph.
+    """
     chosen = list(indices(seed, splits, n_patients))
-    name = f"{version()}-{seed}-{'-'.join(splits)}-{n_patients}.npz"
+    name = f"{version()}-{seed}-{'-'.join(splits)}-{n_patients}-{pixels}-{grid}.npz"
     cache = Path(tempfile.gettempdir()) / f"vesalius-minis-{name}"
     if not cache.exists():
         with ThreadPoolExecutor(2) as pool:
-            rows = [row for rows in pool.map(lambda i: _rows(seed, i), chosen) for row in rows]
+            drawn = pool.map(lambda index: _rows(seed, index, pixels, grid), chosen)
+            rows = [row for patient in drawn for row in patient]
         partial = cache.with_name(f"partial-{name}")
         np.savez(
             partial, images=np.stack([r[0] for r in rows]), coverage=np.stack([r[1] for r in rows])
@@ -96,3 +119,9 @@ def build_cohort(seed: int, *, splits: tuple[Split, ...], n_patients: int) -> Co
     patients = [plan_patient(seed, index) for index in chosen]
     plans = tuple((patient, plan) for patient in patients for plan in patient.studies)
     return Cohort(images, coverage, plans)
+
+
+def unseen_studies() -> list[Study]:
+    """Studies of test patients of the demonstration's cohort, a little over 200."""
+    chosen = indices(DEMO_SEED, ("test",), N_UNSEEN_PATIENTS)
+    return list(chain.from_iterable(make_patient(DEMO_SEED, index) for index in chosen))

@@ -24,6 +24,7 @@ PROCESSOR = {
     "resample": 3,
     "size": PIXELS,
 }
+TARGET = Path(__file__).parents[2] / "src" / "vesalius" / "minis"
 MAX_BYTES = 2_500_000
 CARD = """---
 license: apache-2.0
