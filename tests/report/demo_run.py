@@ -225,6 +225,7 @@ def _query(
         "key": f"{i}-{len(names.sample)}", "gallery": n, "n_positive": 1, "rank_first": rank,
         "average_precision": 1 / rank, "ranks": [rank],
         "top": [names.sample.format(int(j)) for j in top],
+        "top_correct": [bool(j == i) for j in top],
     }  # fmt: skip
 
 

@@ -116,6 +116,8 @@ def searches(n_positive, ranks):
     lists[:] = ranks
     top = np.empty(n, dtype=object)
     top[:] = [["a", "b", "c"]] * n
+    correct = np.empty(n, dtype=object)
+    correct[:] = [[place in r for place in (1, 2, 3)] for r in ranks]
     return Predictions(
         {
             "id": np.array([f"q{i}" for i in range(n)]),
@@ -126,6 +128,7 @@ def searches(n_positive, ranks):
             "rank_first": np.array([float(r[0]) if r else NAN for r in ranks]),
             "ranks": lists,
             "top": top,
+            "top_correct": correct,
         }
     )
 

@@ -234,6 +234,7 @@ def card_of(
         license=checkpoint.license,
         processor=f"{pixels}/pil ({majors})",
         weights=dict(checkpoint.files),
+        dtype=str(options.get("dtype", "float32")),
         options=dict(options),
         miniature=checkpoint.miniature,
     )

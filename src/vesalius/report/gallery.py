@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -121,11 +122,11 @@ def _query(
     predictions: Predictions, row: int, *, pictures: Pictures, run: Path, dataset: str
 ) -> Query:
     columns: Mapping[str, np.ndarray] = predictions.columns
-    right = {int(rank) for rank in columns["ranks"][row]}
+    shown = zip(columns["top"][row], columns["top_correct"][row], strict=True)
     sample = str(columns["id"][row])
     hits = tuple(
-        Hit(place, str(found), place in right, pictures.name(run, dataset, str(found)))
-        for place, found in enumerate(list(columns["top"][row])[:MAX_SHOWN], start=1)
+        Hit(place, str(found), bool(is_right), pictures.name(run, dataset, str(found)))
+        for place, (found, is_right) in enumerate(islice(shown, MAX_SHOWN), start=1)
     )
     first = float(columns["rank_first"][row])
     own = pictures.name(run, dataset, sample)
