@@ -1,0 +1,280 @@
+"""SmolVLM-Instruct: a SigLIP tower, pixel shuffle and a small language model (Idefics3)."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from transformers import Idefics3Config, Idefics3ForConditionalGeneration
+
+from vesalius.capabilities import AnswerScores
+from vesalius.errors import ModelError
+from vesalius.models import dialogue, towers
+from vesalius.models import options as declared
+from vesalius.models.answers import IGNORED, check_candidates, token_log_likelihood
+from vesalius.models.checkpoint import Checkpoint, card_of
+from vesalius.models.loading import load_weights
+from vesalius.models.preprocessing import Fit, InputFrame, input_geometry
+from vesalius.models.saliency import relevance
+from vesalius.records import Geometry, Image, Json, ModelCard
+
+ADAPTER = "smolvlm"
+END = "<end_of_utterance>"
+BATCH = 8  # prompts decoded together; one at a time when the image is split
+CANDIDATES = 32  # answers that share one copy of the prompt's keys and values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SmolVlm:
+    """Capabilities: ImageEncoder, DenseEncoder, AnswerScorer, TextScorer, Generator, Attributor.
+
+    Input: a 2D display image as RGB, squashed to one square tile, the "global" one (512 px: 32x32
+    patches, of which pixel shuffle makes 8x8 tokens for the language model). With
+    ``image_splitting`` the image is also cut into tiles of full resolution, which come before the
+    global one: as the model was trained, and about seventeen times slower. Embeddings and maps are
+    always those of the global tile.
+
+    Text: the checkpoint's chat template; answers are ``" " + answer`` and the end of the turn.
+    There is no text embedding. Captions are asked for by `dialogue.CAPTION_REQUEST`.
+
+    A tile that is exactly zero after normalisation would be dropped as padding by the model; no
+    8-bit image can be that (its middle grey is 127.5).
+
+    Source: Marafioti et al. (2025), arXiv:2504.05299; Laurençon et al. (2024), arXiv:2408.12637.
+    """
+
+    card: ModelCard
+    model: Any
+    processor: Any
+    fit: Fit
+    image_splitting: bool
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters of vision tower, connector and language model."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def dense_text_aligned(self) -> bool:
+        """Always false: patches live in the vision tower's own space."""
+        return False
+
+    def encode_images(self, images: Sequence[Image], /) -> Float[np.ndarray, "n dim"]:
+        """Unit rows: mean over the patches of the global tile, after the tower's last norm."""
+
+        def encode(batch: Sequence[Image]) -> torch.Tensor:
+            return towers.unit(self._patches(self._global_tiles(batch)).float().mean(dim=1))
+
+        return towers.encode_in_batches(images, encode, blank=towers.BLANK)
+
+    def encode_dense(self, images: Sequence[Image], /) -> Float[np.ndarray, "n rows cols dim"]:
+        """Patch vectors of the global tile, not normalised; `geometry` says where they lie."""
+
+        def encode(batch: Sequence[Image]) -> torch.Tensor:
+            patches = self._patches(self._global_tiles(batch))
+            return patches.reshape(len(batch), self._patch_side, self._patch_side, -1)
+
+        return towers.encode_in_batches(images, encode, blank=towers.BLANK)
+
+    def score_answers(
+        self, image: Image, prompt: str, candidates: Sequence[str], /
+    ) -> AnswerScores:
+        """Log-likelihood of each candidate; image and prompt run through the model once."""
+        answers = self._answer_ids(check_candidates(candidates))
+        with torch.inference_mode():
+            embedded, _ = self._embedded_prompt(image, prompt)
+            read = self.model.model.text_model(inputs_embeds=embedded, use_cache=True)
+            parts = [
+                self._continue(read, answers[start : start + CANDIDATES])
+                for start in range(0, len(answers), CANDIDATES)
+            ]
+        return AnswerScores(
+            log_likelihood=np.concatenate([part.log_likelihood for part in parts]),
+            n_tokens=np.concatenate([part.n_tokens for part in parts]),
+        )
+
+    def score_texts(
+        self, images: Sequence[Image], texts: Sequence[str], /
+    ) -> Float[np.ndarray, "n m"]:
+        """Log-likelihood of each text as a caption of each image, end of turn included."""
+        scores = np.zeros((len(images), len(towers.check_texts(texts))), np.float32)
+        if texts:
+            for row, image in enumerate(images):
+                scores[row] = self.score_answers(image, "", texts).log_likelihood
+        return scores
+
+    def generate(self, images: Sequence[Image], prompts: Sequence[str], /) -> list[str]:
+        """Greedy answers of at most `dialogue.MAX_NEW_TOKENS` tokens."""
+        dialogue.check_pairs(images, prompts)
+        step = 1 if self.image_splitting else BATCH
+        tokenizer = self.processor.tokenizer
+        ends = dialogue.end_tokens(self.model, tokenizer.convert_tokens_to_ids(END))
+        texts: list[str] = []
+        for start in range(0, len(images), step):
+            inputs = self._inputs(images[start : start + step], prompts[start : start + step])
+            texts += dialogue.decode_greedily(self.model, inputs, tokenizer=tokenizer, ends=ends)
+        return texts
+
+    def attribute(self, image: Image, text: str, /) -> Float[np.ndarray, "rows cols"]:
+        """Attention of `text`, as a caption, to the image tokens of the global tile.
+
+        Positive attention times gradient of the caption's log-likelihood, accumulated over the
+        layers, averaged over the positions that predict the caption.
+
+        Source: Chefer et al. (2021), doi:10.1109/ICCV48922.2021.00045, equations 5 and 6.
+        """
+        (answer,) = self._answer_ids(check_candidates([text]))
+        with torch.no_grad():
+            embedded, is_image = self._embedded_prompt(image, "")
+            tail = self.model.get_input_embeddings()(answer)
+        whole = torch.cat([embedded[0], tail])[None, :-1].requires_grad_()
+        with torch.enable_grad():
+            read = self.model.model.text_model(
+                inputs_embeds=whole, output_attentions=True, use_cache=False
+            )
+            logits = self.model.lm_head(read.last_hidden_state[0, -len(answer) :])
+            chosen = logits.float().log_softmax(-1).gather(-1, answer[:, None])
+            gradients = torch.autograd.grad(chosen.sum(), read.attentions)
+        total = torch.eye(whole.shape[1], device=whole.device)
+        for attention, gradient in zip(read.attentions, gradients, strict=True):
+            total = total + relevance(attention[0].float(), gradient[0].float()) @ total
+        columns = is_image.nonzero()[-(self._token_side**2) :, 0]
+        rows = total.detach()[-len(answer) :].mean(0)[columns]
+        return rows.reshape(self._token_side, self._token_side).cpu().numpy()
+
+    def geometry(self, image: Image, /) -> Geometry:
+        """Where the global tile lies in the original image: all of it, squashed, if not padded."""
+        side = self.model.config.vision_config.image_size
+        frame = InputFrame(None, (side, side), None, dialogue.mean_colour(self.processor))
+        return input_geometry(image, frame, fit=self.fit)
+
+    @property
+    def _patch_side(self) -> int:
+        vision = self.model.config.vision_config
+        return int(vision.image_size // vision.patch_size)
+
+    @property
+    def _token_side(self) -> int:
+        return self._patch_side // int(self.model.config.scale_factor)
+
+    def _global_tiles(self, images: Sequence[Image]) -> Float[torch.Tensor, "n 3 side side"]:
+        """The last tile of each image; one image at a time, so that none is padded with tiles."""
+        tiles = [
+            self.processor.image_processor(
+                [[dialogue.picture(image, self.processor, fit=self.fit)]],
+                do_image_splitting=self.image_splitting,
+                return_tensors="pt",
+            )["pixel_values"][0, -1]
+            for image in images
+        ]
+        return torch.stack(tiles).to(self.model.device, self.model.dtype)
+
+    def _patches(self, tiles: torch.Tensor) -> Float[torch.Tensor, "n patches dim"]:
+        patches: torch.Tensor = self.model.model.vision_model(pixel_values=tiles).last_hidden_state
+        return patches
+
+    def _inputs(self, images: Sequence[Image], prompts: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Token ids, padded on the left, and tiles."""
+        inputs = self.processor(
+            text=[dialogue.prompt_text(self.processor, prompt) for prompt in prompts],
+            images=[[dialogue.picture(image, self.processor, fit=self.fit)] for image in images],
+            do_image_splitting=self.image_splitting,
+            padding=True,
+            padding_side="left",
+            return_tensors="pt",
+        )
+        return dialogue.on_device(inputs, self.model)
+
+    def _embedded_prompt(
+        self, image: Image, prompt: str
+    ) -> tuple[Float[torch.Tensor, "1 tokens dim"], torch.Tensor]:
+        """Prompt with the image's tokens in their places, and which places these are."""
+        inputs = self._inputs([image], [prompt])
+        seen = self.model.model.connector(self._patches(inputs["pixel_values"][0]))
+        ids = inputs["input_ids"]
+        is_image = ids == self.model.config.image_token_id
+        words = self.model.get_input_embeddings()(ids)
+        return words.masked_scatter(is_image[..., None], seen.to(words.dtype)), is_image[0]
+
+    def _answer_ids(self, answers: Sequence[str]) -> list[Int[torch.Tensor, " tokens"]]:
+        """Ids of ``" " + answer`` and the end of the turn."""
+        dialogue.check_plain(answers, self.processor)
+        tokenizer = self.processor.tokenizer
+        end = tokenizer.convert_tokens_to_ids(END)
+        texts = [f" {answer.strip()}" for answer in answers]
+        rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return [torch.tensor([*row, end], device=self.model.device) for row in rows]
+
+    def _continue(self, read: Any, answers: Sequence[torch.Tensor]) -> AnswerScores:
+        """Score answers after a prompt whose keys and values are known."""
+        labels = torch.nn.utils.rnn.pad_sequence(
+            list(answers), batch_first=True, padding_value=IGNORED
+        )
+        memory = deepcopy(read.past_key_values)  # the forward pass extends it in place
+        memory.batch_repeat_interleave(len(answers))
+        n_prompt = read.last_hidden_state.shape[1]
+        mask = torch.nn.functional.pad((labels[:, :-1] != IGNORED).long(), (n_prompt, 0), value=1)
+        after = self.model.model.text_model(
+            inputs_embeds=self.model.get_input_embeddings()(labels[:, :-1].clamp(min=0)),
+            attention_mask=mask,
+            past_key_values=memory,
+        ).last_hidden_state
+        first = read.last_hidden_state[:, -1:].expand(len(answers), -1, -1)
+        return token_log_likelihood(self.model.lm_head(torch.cat([first, after], dim=1)), labels)
+
+
+def architecture(config: Mapping[str, Json], /) -> Any:
+    """The network that a ``config.json`` describes, on the meta device: shapes without weights."""
+    with torch.device("meta"):
+        return Idefics3ForConditionalGeneration(Idefics3Config(**config)).eval()
+
+
+def load(
+    checkpoint: Checkpoint, *, name: str, options: Mapping[str, Json], device: str = "auto"
+) -> SmolVlm:
+    """Load SmolVLM weights strictly.
+
+    Args:
+        checkpoint: a folder in the hub's layout.
+        name: display name, for the card.
+        options: ``fit``: ``crop`` (default, the model's own squash) or ``pad``; ``dtype``:
+            ``float32`` or ``bfloat16``; ``image_splitting``: False (default) or True.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        InputError: if an option or the device is unknown.
+        ModelError: if the files do not make a complete Idefics3 with its chat tokens.
+    """
+    settled = declared.complete(options, declared=declared.SMOLVLM, adapter=ADAPTER)
+    dtype = getattr(torch, settled["dtype"])
+    model = load_weights(Idefics3ForConditionalGeneration, checkpoint, device=device, dtype=dtype)
+    # only this kernel shows attention weights; the vision tower keeps the one that saves memory
+    model.model.text_model.set_attn_implementation("eager")
+    size = model.config.text_config.vocab_size
+    processor = dialogue.load_processor(checkpoint, vocabulary_size=size)
+    adapter = SmolVlm(
+        card=card_of(checkpoint, name=name, adapter=ADAPTER, options=settled),
+        model=model,
+        processor=processor,
+        fit=settled["fit"],
+        image_splitting=settled["image_splitting"],
+    )
+    _check_agreement(adapter, checkpoint)
+    return adapter
+
+
+def _check_agreement(adapter: SmolVlm, checkpoint: Checkpoint) -> None:
+    """Processor and network must agree on tile, tokens per tile and the image token."""
+    config, processor = adapter.model.config, adapter.processor
+    side, n_tokens = config.vision_config.image_size, adapter._token_side**2
+    expected = {"tile": side, "tokens of a tile": n_tokens, "id of <image>": config.image_token_id}
+    found = {
+        "tile": processor.image_processor.max_image_size["longest_edge"],
+        "tokens of a tile": processor.image_seq_len,
+        "id of <image>": processor.tokenizer.convert_tokens_to_ids("<image>"),
+    }
+    if found != expected:
+        raise ModelError(f"{checkpoint.folder}: the network expects {expected}, got {found}")
