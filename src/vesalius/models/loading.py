@@ -158,17 +158,25 @@ def load_image_processor(checkpoint: Checkpoint, /) -> Any:
     return processor
 
 
-def load_tokenizer(checkpoint: Checkpoint, /, *, vocabulary_size: int) -> Any:
+def load_tokenizer(
+    checkpoint: Checkpoint, /, *, vocabulary_size: int, tokenizer_class: Any = AutoTokenizer
+) -> Any:
     """The checkpoint's tokenizer, with proof that it knows words.
 
     A folder without tokenizer files gives a five-word tokenizer in silence, which maps every
     text to the same ids.
 
+    Args:
+        checkpoint: where the files lie.
+        vocabulary_size: rows of the model's embedding table.
+        tokenizer_class: where the files name a class of the repository's own code, that of
+            transformers which reads them.
+
     Raises:
         ModelError: if its size does not suit the model, or common words are unknown to it.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
+        tokenizer = tokenizer_class.from_pretrained(
             checkpoint.folder, local_files_only=True, trust_remote_code=False
         )
     except (OSError, ValueError, TypeError) as error:
