@@ -90,3 +90,12 @@ def test_what_is_no_card(tmp_path: Path, text: str) -> None:
     """Empty, list, scalar, deeply nested and strangely keyed files are refused, not crashed on."""
     with pytest.raises(DataError):
         _card(tmp_path, text)
+
+
+def test_aliases_cannot_blow_up_the_message(tmp_path: Path) -> None:
+    """Nine lines of YAML that stand for a billion words are refused in a few hundred letters."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 9)]
+    with pytest.raises(DataError) as caught:
+        _card(tmp_path, "format: 1\nname: *a8\n".replace("name", "\n".join(lines) + "\nname"))
+    assert len(str(caught.value)) < 3000

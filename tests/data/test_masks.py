@@ -96,3 +96,11 @@ def test_masks_hold_whole_numbers_from_zero(tmp_path: Path, value: float) -> Non
     """A mask resampled with linear interpolation is refused."""
     np.save(tmp_path / "m.npy", np.full((3, 4), value))
     assert _reason(tmp_path / "m.npy", _image(tmp_path)) == "mask_values"
+
+
+@pytest.mark.parametrize("dtype", ["U3", "complex64", "M8[D]", [("a", "u1")]])
+def test_masks_of_anything_but_numbers_are_refused(tmp_path: Path, dtype: object) -> None:
+    """Text, dates or records end as a reason, not as a crash."""
+    np.save(tmp_path / "m.npy", np.zeros(GREY.shape, dtype))
+    with pytest.raises(DataError, match="expected whole label numbers, got"):
+        read_mask(tmp_path / "m.npy", like=_image(tmp_path))

@@ -1,5 +1,6 @@
 """``dataset.yaml``: read safely, checked field by field, every complaint with its line."""
 
+import reprlib
 from collections.abc import Collection, Hashable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ from vesalius.records import MODALITIES, DatasetCard, Window
 
 FILE_NAME = "dataset.yaml"
 _MOST_BYTES = 1 << 20
+_SHORT = reprlib.Repr(maxlevel=2)  # a few lines of YAML aliases can stand for gigabytes
 
 _Text = Annotated[str, StringConstraints(min_length=1, strict=True)]
 _Name = Annotated[str, StringConstraints(min_length=1, strict=True, pattern=r"^[^|\n]+$")]
@@ -97,14 +99,16 @@ class _Loader(yaml.SafeLoader):
     """Plain YAML whose keys are text and stand once, instead of overwriting in silence."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value]
-        for index, key in enumerate(keys):
-            line = node.value[index][0].start_mark.line + 1
-            if node.value[index][0].tag != "tag:yaml.org,2002:str":
+        seen: set[str] = set()
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
                 # YAML 1.1 reads no, yes, on and 12 as booleans and numbers
-                raise yaml.YAMLError(f"line {line}: key {key!r} is not text; put it in quotes")
-            if key in keys[:index]:
-                raise yaml.YAMLError(f"line {line}: key {key!r} stands twice")
+                shown = _SHORT.repr(key.value)
+                raise yaml.YAMLError(f"line {line}: key {shown} is not text; put it in quotes")
+            if key.value in seen:
+                raise yaml.YAMLError(f"line {line}: key {key.value!r} stands twice")
+            seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -131,7 +135,7 @@ def _complaint(detail: Any) -> _Complaint:
     if isinstance(detail["input"], bool | int | float) and "string" in detail["type"]:
         # YAML reads no, yes, on and 12 as booleans and numbers
         hint = "; put it in quotes"
-    return at, f"{field}: {detail['msg']}, got {detail['input']!r}{hint}"
+    return at, f"{field}: {detail['msg']}, got {_SHORT.repr(detail['input'])}{hint}"
 
 
 def _name_complaints(file: _CardFile) -> list[_Complaint]:

@@ -61,6 +61,8 @@ def _labels(
             "mask_shape",
             f"expected {like.size} like its image {like.source}, got {values.shape}",
         )
+    if values.dtype.kind not in "biuf":
+        raise reading.error("mask_values", f"expected whole label numbers, got {values.dtype}")
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
     whole = values.dtype.kind in "iu" or bool((values == np.floor(values)).all())
