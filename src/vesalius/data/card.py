@@ -22,7 +22,8 @@ from vesalius.records import MODALITIES, DatasetCard, Window
 
 FILE_NAME = "dataset.yaml"
 _MOST_BYTES = 1 << 20
-_SHORT = reprlib.Repr(maxlevel=2)  # a few lines of YAML aliases can stand for gigabytes
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2  # a few lines of YAML aliases can stand for gigabytes
 
 _Text = Annotated[str, StringConstraints(min_length=1, strict=True)]
 _Name = Annotated[str, StringConstraints(min_length=1, strict=True, pattern=r"^[^|\n]+$")]
