@@ -48,6 +48,11 @@ IMAGE_FEATURES = Option(
     ("qformer", "vision"),
     "what `encode_images` averages: the Q-Former's queries, or the patches of the vision tower",
 )
+MAX_NEW_TOKENS = Option(
+    "max_new_tokens",
+    (64, 16, 32, 128, 256, 512),
+    "longest answer that is asked of the server, in its tokens",
+)
 
 CLIP = (FIT,)
 CLIPMD = (FIT, POOLING)
@@ -58,6 +63,7 @@ BLIP2 = (FIT, DTYPE, IMAGE_FEATURES)
 GIT = (FIT, DTYPE)
 SMOLVLM = (FIT, DTYPE, IMAGE_SPLITTING)
 CHAT = (FIT, DTYPE)
+ENDPOINT = (MAX_NEW_TOKENS,)
 
 
 def complete(

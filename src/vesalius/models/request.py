@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from vesalius.errors import InputError, ModelError
 from vesalius.models.checkpoint import PATTERNS, Checkpoint, FilePolicy, card_of, open_folder
+from vesalius.models.endpoint_server import card_of_server
 from vesalius.models.locate import embedded_folder, find_snapshot, hub_cache
 from vesalius.models.options import Option, complete
 from vesalius.records import Json, ModelCard
@@ -28,17 +30,34 @@ GENERATIVE = (
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What is known of the published weights beforehand, for `vesalius verify`.
+
+    Attributes:
+        parameters: what `n_parameters` of the loaded adapter must be; 0 while not known.
+        logit_scale: factor from cosine to logit in the checkpoint; None while not known.
+        safetensors: file name → SHA-256.
+    """
+
+    parameters: int = 0
+    logit_scale: float | None = None
+    safetensors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEntry:
     """One model of the catalog.
 
     Attributes:
         adapter: name of the code that drives it; models with one adapter differ only in weights.
         loader: ``module:function`` with the signature of `vesalius.models.clip.load`.
-        revision: 40-hex commit, or None while it is not known; `revision_note` then says why.
+        revision: 40-hex commit, or None while it is not known; `revision_note` says why, or where
+            the pin comes from if it was not read at the repository.
         capabilities: keys of `vesalius.capabilities.CAPABILITIES`.
         pickles: SHA-256 of the published weight files in pickle form.
         patterns: the files to download and to identify the model by.
         size_mb: weights on disk, in 10^6 bytes.
+        expected: what the published weights are known to be.
     """
 
     name: str
@@ -55,6 +74,7 @@ class ModelEntry:
     patterns: tuple[str, ...] = PATTERNS
     size_mb: float = 0.0
     training_data: str = ""
+    expected: Expected = field(default_factory=Expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +84,19 @@ class ModelRequest:
     Attributes:
         name: display name; never a whole path.
         entry: the adapter; for a miniature or a folder, the weights come from elsewhere.
-        kind: where the weights are: the hub's cache, the package or a folder.
-        location: repository, miniature name or path.
+        kind: where the weights are: the hub's cache, the package, a folder or a server.
+        location: repository, miniature name, path, or model name and URL of a server.
         revision: commit, tag or branch of a repository; empty for the catalog's.
+        options: adapter options that the name itself carries.
     """
 
     name: str
     entry: ModelEntry
-    kind: Literal["hub", "mini", "folder"]
+    kind: Literal["hub", "mini", "folder", "endpoint"]
     location: str
     revision: str = ""
     allow_pickle_weights: bool = False
+    options: Mapping[str, Json] = field(default_factory=dict)
 
 
 def resolve_model(request: ModelRequest) -> Checkpoint:
@@ -82,9 +104,11 @@ def resolve_model(request: ModelRequest) -> Checkpoint:
 
     Raises:
         WeightsMissingError: if they are not on disk; says how to get them.
-        ModelError: if they are in pickle form and neither known nor allowed.
+        ModelError: if they are in pickle form and neither known nor allowed, or on a server.
     """
     entry = request.entry
+    if request.kind == "endpoint":
+        raise ModelError(f"{request.name}: its files are on the server, not here")
     policy = FilePolicy(entry.patterns, entry.pickles, request.allow_pickle_weights)
     if request.kind == "folder":
         return open_folder(Path(request.location), policy=policy)
@@ -112,14 +136,16 @@ def _remedy(request: ModelRequest) -> str:
 def describe(request: ModelRequest, options: Mapping[str, Json] | None = None) -> ModelCard:
     """The card that the loaded model will carry, computed without loading it.
 
+    For a model on a server, the server is asked what it serves.
+
     Raises:
         InputError: if an option is unknown.
-        ModelError: as `resolve_model`.
+        ModelError: as `resolve_model`, or if the server does not answer.
     """
-    adapter = request.entry.adapter
-    settled = complete(options or {}, declared=request.entry.options, adapter=adapter)
-    checkpoint = resolve_model(request)
-    return card_of(checkpoint, name=request.name, adapter=adapter, options=settled)
+    adapter, settled = request.entry.adapter, _settled(request, options)
+    if request.kind == "endpoint":
+        return card_of_server(request.location, name=request.name, options=settled)
+    return card_of(resolve_model(request), name=request.name, adapter=adapter, options=settled)
 
 
 def open_model(
@@ -131,8 +157,18 @@ def open_model(
         InputError: if an option or the device is unknown.
         ModelError: if the files are missing, not allowed or not what they should be.
     """
-    entry = request.entry
-    settled = complete(options or {}, declared=entry.options, adapter=entry.adapter)
-    module, _, function = entry.loader.partition(":")
+    settled = _settled(request, options)
+    module, _, function = request.entry.loader.partition(":")
     load = getattr(importlib.import_module(module), function)
+    if request.kind == "endpoint":
+        return load(request.location, name=request.name, options=settled)
     return load(resolve_model(request), name=request.name, device=device, options=settled)
+
+
+def _settled(request: ModelRequest, options: Mapping[str, Json] | None) -> dict[str, Json]:
+    """All options of the adapter: those of the name, then those given beside it."""
+    entry, beside = request.entry, options or {}
+    if twice := sorted(request.options.keys() & beside.keys()):
+        raise InputError(f"{request.name}: option {twice[0]} is given twice")
+    given = {**request.options, **beside}
+    return complete(given, declared=entry.options, adapter=entry.adapter)
