@@ -46,7 +46,8 @@ IMAGE_SPLITTING = Option(
 IMAGE_FEATURES = Option(
     "image_features",
     ("qformer", "vision"),
-    "what `encode_images` averages: the Q-Former's queries, or the patches of the vision tower",
+    "what `encode_images` gives: the mean of the Q-Former's queries, or the vision tower's pooled "
+    "output (its class token)",
 )
 MAX_NEW_TOKENS = Option(
     "max_new_tokens",
