@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from vesalius.models import maps, towers
 from vesalius.models import options as declared
-from vesalius.models import towers
 from vesalius.models.checkpoint import Checkpoint, card_of
 from vesalius.models.preprocessing import frame_of, input_geometry
 from vesalius.records import Geometry, Image, Json, ModelCard
@@ -17,7 +17,7 @@ ADAPTER = "clip"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """Capabilities: DualEncoder, DenseEncoder (text-aligned), TextScorer.
+    """Capabilities: DualEncoder, DenseEncoder (text-aligned), TextScorer, Attributor.
 
     Input: a 2D display image as RGB, its shorter side resized to the model's input (224 px for
     ViT-B/32), centre crop. Text: lower case, 77 tokens; longer texts are cut off.
@@ -62,6 +62,10 @@ class Clip:
         """Scaled cosine of every image with every text, in logits."""
         rows, columns = self.encode_images(images), self.encode_texts(texts)
         return towers.match_scores(rows, columns, scale=self.logit_scale)
+
+    def attribute(self, image: Image, text: str, /) -> Float[np.ndarray, "rows cols"]:
+        """Positive gradient-weighted attention of the class token in the last block."""
+        return maps.clip_map(self.towers, image, self.encode_texts([text])[0])
 
     def geometry(self, image: Image, /) -> Geometry:
         """Where the model's input square lies in the original image."""

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from vesalius.models import maps, towers
 from vesalius.models import options as declared
-from vesalius.models import towers
 from vesalius.models.checkpoint import Checkpoint, card_of
 from vesalius.models.preprocessing import frame_of, input_geometry
 from vesalius.records import Geometry, Image, Json, ModelCard
@@ -22,7 +22,7 @@ Pooling = Literal["native", "eos"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipMd:
-    """Capabilities: DualEncoder, DenseEncoder (text-aligned), TextScorer.
+    """Capabilities: DualEncoder, DenseEncoder (text-aligned), TextScorer, Attributor.
 
     Images as CLIP's. Texts of any length: windows of 77 tokens that overlap by 7, each embedded
     by CLIP's text tower; the text is the mean of the projected windows before normalisation.
@@ -77,6 +77,10 @@ class ClipMd:
         """Scaled cosine of every image with every text, in logits."""
         rows, columns = self.encode_images(images), self.encode_texts(texts)
         return towers.match_scores(rows, columns, scale=self.logit_scale)
+
+    def attribute(self, image: Image, text: str, /) -> Float[np.ndarray, "rows cols"]:
+        """Positive gradient-weighted attention of the class token in the last block."""
+        return maps.clip_map(self.towers, image, self.encode_texts([text])[0])
 
     def geometry(self, image: Image, /) -> Geometry:
         """Where the model's input square lies in the original image."""
