@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vesalius.data.manifest import load_dataset as load_dataset
     from vesalius.data.phantom import write_phantom as write_phantom
     from vesalius.data.readers import read_image as read_image
+    from vesalius.engine.inspection import inspect_model as inspect_model
     from vesalius.models.conformance import check_adapter as check_adapter
     from vesalius.stats import bootstrap as bootstrap
     from vesalius.stats import holm as holm
@@ -27,6 +28,7 @@ _PUBLIC = {
     "check_adapter": "vesalius.models.conformance",
     "evaluate": "vesalius.api",
     "holm": "vesalius.stats",
+    "inspect_model": "vesalius.engine.inspection",
     "load_dataset": "vesalius.data.manifest",
     "load_model": "vesalius.catalog",
     "metrics": "",

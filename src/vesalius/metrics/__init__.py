@@ -21,6 +21,15 @@ from vesalius.metrics.classification import (
     specificity,
     specificity_at_sensitivity,
 )
+from vesalius.metrics.geometry import (
+    alignment,
+    effective_rank,
+    linear_cka,
+    linear_cka_unbiased,
+    mean_cosine,
+    modality_gap,
+    uniformity,
+)
 from vesalius.metrics.retrieval import (
     average_precision,
     hit_at,
@@ -38,6 +47,7 @@ __all__ = [
     "METRICS",
     "MetricInfo",
     "accuracy",
+    "alignment",
     "auprc",
     "auroc",
     "average_precision",
@@ -46,12 +56,17 @@ __all__ = [
     "brier_multiclass",
     "ece",
     "ece_top_label",
+    "effective_rank",
     "f1",
     "hit_at",
+    "linear_cka",
+    "linear_cka_unbiased",
     "macro_auprc",
     "macro_auroc",
     "macro_f1",
     "mcc",
+    "mean_cosine",
+    "modality_gap",
     "ndcg",
     "precision",
     "precision_at",
@@ -64,4 +79,5 @@ __all__ = [
     "reciprocal_rank",
     "specificity",
     "specificity_at_sensitivity",
+    "uniformity",
 ]

@@ -1,23 +1,15 @@
-"""The report: one HTML file that opens anywhere and loads nothing.
+"""The report: one HTML file that opens anywhere and loads nothing."""
 
-All text from runs goes through autoescaping; a content security policy that names the hashes of
-the page's own style and script is the second wall. No text from a run stands in a URL, a style
-or an event handler.
-"""
-
-import base64
-import hashlib
-import importlib.resources
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from vesalius.records import Json, MetricRow
 from vesalius.report.cells import CellPage, anchor_of, cell_page, failures
 from vesalius.report.controls import control_title, is_control
-from vesalius.report.exports import to_csv, visible
+from vesalius.report.document import asset, environment, policy
+from vesalius.report.exports import to_csv
 from vesalius.report.figures import heat_level, swatch
 from vesalius.report.gallery import MAX_PICTURES, Pictures
 from vesalius.report.glossary import glossary
@@ -34,6 +26,15 @@ from vesalius.report.tables import (
 from vesalius.store.files import write_atomic
 
 _ASSETS = ("template.html", "sections.html", "page.css", "page.js")
+_FILTERS: Mapping[str, Callable[..., object]] = {
+    "number": text_of,
+    "interval": interval_text,
+    "anchor": anchor_of,
+    "heat": heat_level,
+    "swatch": swatch,
+    "control": control_title,
+    "settings": setting_rows,
+}
 
 
 def write_report(runs: Sequence[Path], out: Path, *, thumbnails: bool = True) -> Path:
@@ -60,11 +61,11 @@ def render(results: Results, /, *, thumbnails: bool = True) -> str:
     made = entries(results.outcomes, results.metrics)
     pictures = Pictures(enabled=thumbnails)
     pages = _pages(results, made, pictures)
-    assets = {name: _asset(name) for name in _ASSETS}
+    assets = {name: asset(name) for name in _ASSETS}
     style, script = assets["page.css"], assets["page.js"]
-    page = _environment(assets).get_template("template.html")
+    page = environment(assets, _FILTERS).get_template("template.html")
     return page.render(
-        policy=_policy(style, script),
+        policy=policy(style, script),
         style=Markup(style),  # noqa: S704 - the package's own file
         script=Markup(script),  # noqa: S704 - the package's own file
         csv=to_csv(results.metrics),
@@ -107,47 +108,3 @@ def _pages(results: Results, made: Sequence[Entry], pictures: Pictures) -> list[
 
 def _task_cards(results: Results) -> dict[str, Mapping[str, Json]]:
     return {digest: card for run in results.runs for digest, card in run.info["task_cards"].items()}
-
-
-def _asset(name: str) -> str:
-    return importlib.resources.files("vesalius.report").joinpath(name).read_text("utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """Nothing may be loaded; only these two inline blocks may apply."""
-    return (
-        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
-        f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _environment(assets: Mapping[str, str]) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader(dict(assets)),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": text_of,
-        "interval": interval_text,
-        "anchor": anchor_of,
-        "heat": heat_level,
-        "swatch": swatch,
-        "control": control_title,
-        "settings": setting_rows,
-    }
-    return environment
-
-
-def _shown(value: object) -> object:
-    """Neutralise control and direction-changing characters in every text put into the page."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return "\n".join(visible(line) for line in value.split("\n"))
