@@ -21,6 +21,7 @@ from vesalius.models.request import (
     ModelEntry,
     ModelRequest,
     describe,
+    is_on_disk,
     open_model,
     resolve_model,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "ModelEntry",
     "ModelRequest",
     "describe",
+    "is_on_disk",
     "load_model",
     "miniatures",
     "models",

@@ -49,7 +49,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
     spec: Annotated[Path | None, typer.Argument(help="Settings in YAML; options win.")] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Name, mini:NAME, NAME=folder, folder or hf:org/name; all, mini:all."),
+        typer.Option(
+            help="Name, mini:NAME, folder, hf:org/name, endpoint:MODEL@URL; all, mini:all."
+        ),
     ] = None,
     data: Annotated[list[str] | None, typer.Option(help="Dataset folder.")] = None,
     task: Annotated[list[str] | None, typer.Option(help="Task; all of them by default.")] = None,
@@ -68,7 +70,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
 
     [dim]vesalius run --model mini:clip --data my-cxr --task classification --out runs/first[/dim]
     """
-    from vesalius.commands import evaluation
+    from vesalius.commands import wanted
 
     given = {
         "model": model, "data": data, "task": task, "out": out, "protocol": protocol,
@@ -77,7 +79,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
     }  # fmt: skip
     if engine != "local":
         raise UsageError(f"--engine {engine!r}: this version has only the engine 'local'")
-    _finish(evaluation.run_command(spec, given))
+    settled = wanted.settle(spec, given)  # before the imports below, which take seconds
+
+    from vesalius.commands import evaluation
+
+    _finish(evaluation.run_command(settled))
 
 
 @app.command()
@@ -129,21 +135,49 @@ def fetch(
     model: Annotated[list[str], typer.Argument(help="Names from `vesalius models`.")],
 ) -> None:
     """Download models at their pinned revisions; the only command that opens the network."""
-    from vesalius.commands import listing
+    from vesalius.commands import fetching
 
-    listing.fetch_command(model)
+    fetching.fetch_command(model)
 
 
 @app.command()
 def verify(
-    model: Annotated[str, typer.Argument(help="As for `run --model`.")],
+    model: Annotated[list[str], typer.Argument(help="As for `run --model`.")],
     device: Device = "cpu",
     allow_pickle_weights: Annotated[bool, Pickles] = False,
 ) -> None:
-    """Load a model strictly and print what identifies it: files, hashes, parameters, cosines."""
-    from vesalius.commands import listing
+    """Load models strictly and check what identifies them: hashes, parameters, known answers.
 
-    listing.verify_command(model, device=device, allow_pickle_weights=allow_pickle_weights)
+    Exit code 1 if a model is not what its name promises.
+    """
+    from vesalius.commands import verifying
+
+    _finish(
+        verifying.verify_command(model, device=device, allow_pickle_weights=allow_pickle_weights)
+    )
+
+
+@app.command()
+def inspect(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract names them
+    model: Annotated[list[str], typer.Argument(help="As for `run --model`; all and mini:all too.")],
+    as_json: AsJson = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Dataset folder, for the geometry of embeddings.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Samples of it at most.")] = 512,
+    device: Device = "auto",
+    batch_sizes: Annotated[str, typer.Option(help="Of the timings.")] = "1,2,4,8",
+    out: Annotated[Path | None, typer.Option(help="HTML file with block diagrams.")] = None,
+    measure: Annotated[bool, typer.Option(help="Load the model and time it.")] = True,
+    allow_pickle_weights: Annotated[bool, Pickles] = False,
+) -> None:
+    """Architecture card: towers, parameters, FLOPs, latency, memory, embedding geometry."""
+    from vesalius.commands import inspection
+
+    options = inspection.InspectOptions(
+        data, limit, device, batch_sizes, out, as_json, measure, allow_pickle_weights
+    )
+    inspection.inspect_command(model, options)
 
 
 @app.command()

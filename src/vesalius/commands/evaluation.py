@@ -7,7 +7,6 @@ from rich.table import Table
 from rich.text import Text
 
 from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
-from vesalius.catalog import MODELS, miniatures
 from vesalius.commands.terminal import console, progress_bars
 from vesalius.data.manifest import load_dataset
 from vesalius.engine import score
@@ -18,20 +17,15 @@ from vesalius.report.console import summary
 from vesalius.report.exports import to_csv, to_latex, to_markdown
 from vesalius.report.page import write_report
 from vesalius.report.sources import read_results
-from vesalius.spec_file import SpecFile, read_spec
+from vesalius.spec_file import SpecFile
 from vesalius.store.files import write_atomic
 
 _TABLES = ("csv", "latex", "markdown")
 
 
-def run_command(spec: Path | None, given: Mapping[str, Json]) -> bool:
-    """Evaluate what the options and the specification ask for; whether no cell failed."""
-    wanted = _merge(read_spec(spec) if spec else SpecFile(), given)
-    for field in ("model", "data"):
-        if not getattr(wanted, field):
-            raise UsageError(f"nothing to run: name at least one --{field}")
-    if wanted.out is None:
-        raise UsageError("name a run folder with --out; an existing one is continued")
+def run_command(wanted: SpecFile) -> bool:
+    """Evaluate what was asked for; whether no cell failed."""
+    assert wanted.out is not None  # `wanted.settle` saw to it
     settings = Settings(
         protocols=wanted.protocol,
         device=wanted.device,
@@ -42,36 +36,13 @@ def run_command(spec: Path | None, given: Mapping[str, Json]) -> bool:
         allow_pickle_weights=wanted.allow_pickle_weights,
     )
     tasks = choose_tasks(wanted.task or "all", wanted.protocol)
-    models = model_sources(expand_models(wanted.model), settings)
+    models = model_sources(wanted.model, settings)
     datasets = [load_dataset(folder) for folder in wanted.data]
     with progress_bars() as progress:
         request = Request(Path(wanted.out), wanted.seed, settings, progress)
         result = evaluate_sources(models, datasets, tasks, request)
         report = result.report()
     return show(result, report)
-
-
-def _merge(spec: SpecFile, given: Mapping[str, Json]) -> SpecFile:
-    named = {key: value for key, value in given.items() if value is not None}
-    if "out" in named:
-        named["out"] = str(named["out"])
-    if "batch_size" in named:
-        named["batch_size"] = _batch_size(str(named["batch_size"]))
-    return SpecFile.model_validate(spec.model_dump() | named)
-
-
-def _batch_size(text: str) -> int | None:
-    if text == "auto":
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--batch-size: expected auto or a positive number, got {text!r}")
-    return int(text)
-
-
-def expand_models(names: Sequence[str]) -> list[str]:
-    """Write ``all`` and ``mini:all`` out."""
-    every = {"all": list(MODELS), "mini:all": list(miniatures())}
-    return list(dict.fromkeys(n for name in names for n in every.get(name, [name])))
 
 
 def show(result: Result, report: Path) -> bool:

@@ -1,29 +1,36 @@
-"""Commands about what there is: models, fetch, verify, doctor."""
+"""Commands about what there is: models, doctor."""
 
 import json
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from rich.table import Table
 from rich.text import Text
 
 from vesalius.api import user_cache
-from vesalius.capabilities import CAPABILITIES
-from vesalius.catalog import ModelEntry, describe, load_model, models, parse_model
+from vesalius.catalog import ModelEntry, is_on_disk, models, parse_model
 from vesalius.commands.terminal import console
 from vesalius.engine.info import versions
-from vesalius.errors import ModelError, UsageError
 from vesalius.models.locate import hub_cache
 from vesalius.records import Json
 from vesalius.tasks import TASKS
 
 _OPTIONAL = {"python-gdcm": "dicom", "ray": "ray", "diffusers": "diffusers"}
 _GIB = 2**30
+_LETTERS = {
+    "encode_images": "I",
+    "encode_texts": "T",
+    "encode_dense": "D",
+    "encode_with_prior": "P",
+    "score_texts": "S",
+    "score_answers": "A",
+    "generate": "G",
+    "attribute": "M",
+}
 
 
 def models_command(*, as_json: bool) -> None:
@@ -32,78 +39,52 @@ def models_command(*, as_json: bool) -> None:
     if as_json:
         console.file.write(json.dumps(rows, indent=2) + "\n")
         return
-    table = Table(title="Models", title_justify="left", header_style="bold")
-    for name in ("Name", "Weights", "On disk", "Licence", "Can"):
+    table = Table(title="Models", title_justify="left", header_style="bold", pad_edge=False)
+    for name in ("Name", "Licence", "Can"):
         table.add_column(name, overflow="fold")
+    for name in ("Million", "Disk"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        words = [row["name"], row["source"], "yes" if row["on_disk"] else "no", row["license"]]
-        table.add_row(*(Text(word) for word in words), ", ".join(row["capabilities"]))
+        table.add_row(*(Text(word) for word in _words(row)))
     console.print(table)
-    console.print("get what is not on disk with `vesalius fetch NAME` on a connected machine")
+    console.print(
+        "Can: I, T embed images, texts (IT: in one space), D dense, P with prior, S match score, "
+        "A answer score, G generate, M map.\n"
+        "Million: parameters. Disk: yes, or the size to download with `vesalius fetch NAME` on a "
+        "connected machine.",
+        highlight=False,
+        markup=False,
+    )
+
+
+def _words(row: Mapping[str, Json]) -> tuple[str, ...]:
+    n_parameters, size = row["parameters"], row["size_mb"]
+    return (
+        row["name"],
+        row["license"],
+        "".join(_LETTERS[name] for name in row["capabilities"] if name in _LETTERS),
+        f"{n_parameters / 1e6:,.0f}" if n_parameters else "",
+        "yes" if row["on_disk"] else f"{size / 1e3:.1f} GB" if size else "no",
+    )
 
 
 def _model_row(entry: ModelEntry, prefix: str) -> dict[str, Json]:
     name = f"{prefix}{entry.name}"
-    try:
-        describe(parse_model(name))
-        on_disk = True
-    except ModelError:
-        on_disk = False
     research = " (research only)" if entry.research_only and not prefix else ""
     return {
         "name": name,
         "adapter": entry.adapter,
         "source": "miniature, trained on synthetic data" if prefix else entry.repo,
         "revision": None if prefix else entry.revision,
+        "revision_note": "" if prefix else entry.revision_note,
         "license": "Apache-2.0" if prefix else entry.license + research,
-        "on_disk": on_disk,
+        "on_disk": is_on_disk(parse_model(name)),
         "size_mb": None if prefix else entry.size_mb,
+        "parameters": None if prefix else entry.expected.parameters or None,
         "training_data": "synthetic cohort" if prefix else entry.training_data,
         "capabilities": list(entry.capabilities),
+        "options": {option.name: list(option.values) for option in entry.options},
     }
-
-
-def fetch_command(names: Sequence[str]) -> None:
-    """Download into the hub's cache and say what came."""
-    # The hub's client reads this once, when it is imported.
-    os.environ["HF_HUB_OFFLINE"] = "0"
-    from huggingface_hub import snapshot_download
-
-    for name in names:
-        request = parse_model(name)
-        if request.kind != "hub" or not request.entry.repo:
-            raise UsageError(f"{name} is not downloaded; name a model of `vesalius models`")
-        entry = request.entry
-        console.print(f"{name}: {entry.repo} at {entry.revision or 'main'}, {entry.license}")
-        try:
-            snapshot_download(
-                entry.repo, revision=entry.revision, allow_patterns=list(entry.patterns)
-            )
-        except OSError as error:
-            raise ModelError(
-                f"{entry.repo} could not be downloaded: {error}; run the command again on a "
-                "connected machine, it continues where it stopped"
-            ) from error
-        console.print(f"{name}: downloaded; check it with `vesalius verify {name}`")
-
-
-def verify_command(name: str, *, device: str, allow_pickle_weights: bool) -> None:
-    """Load strictly and print identity, size, capabilities and a known-answer cosine."""
-    model = load_model(name, device=device, allow_pickle_weights=allow_pickle_weights)
-    card = model.card
-    table = _facts(name)
-    facts = asdict(card)
-    weights = facts.pop("weights")
-    facts |= {"fingerprint": card.fingerprint, "parameters": f"{model.n_parameters:,}"}
-    facts["capabilities"] = ", ".join(
-        n for n, kind in CAPABILITIES.items() if isinstance(model, kind)
-    )
-    cosine = (model.encode_texts(["a chest x-ray"]) @ model.encode_texts(["pneumonia"]).T).item()
-    facts["cosine of 'a chest x-ray' and 'pneumonia'"] = f"{cosine:.6f}"
-    for key, value in [*facts.items(), *weights.items()]:
-        table.add_row(Text(str(key)), Text(str(value)))
-    console.print(table)
-    console.print("loaded strictly: no key missing, unexpected or of another shape")
 
 
 def _facts(title: str) -> Table:

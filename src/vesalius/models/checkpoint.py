@@ -11,8 +11,9 @@ beforehand or the user allows it, because unpickling can run code.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -95,10 +96,7 @@ def open_folder(
         ModelError: if a weight file is a placeholder, or a pickle that is not allowed.
     """
     policy = policy or FilePolicy()
-    if not folder.is_dir():
-        raise WeightsMissingError(f"{folder}: no such folder; {remedy}")
-    names = _chosen(folder, policy.patterns)
-    _check_complete(folder, names, remedy=remedy)
+    names = complete_files(folder, patterns=policy.patterns, remedy=remedy)
     hashes = {name: sha256(folder / name) for name in names}
     checkpoint = Checkpoint(folder, source, revision, hashes)
     for name in checkpoint.pickles:
@@ -106,9 +104,29 @@ def open_folder(
     return checkpoint
 
 
-def _chosen(folder: Path, patterns: tuple[str, ...]) -> list[str]:
-    """Names of the files that loading would read; pickles give way to safetensors."""
-    names = sorted({path.name for pattern in patterns for path in folder.glob(pattern)})
+def complete_files(
+    folder: Path, *, patterns: tuple[str, ...], remedy: str = "copy the missing files there"
+) -> list[str]:
+    """Names of the files that loading would read; looks whether all are there, but hashes none.
+
+    Raises:
+        WeightsMissingError: if the folder, its configuration, its weights or a shard is missing.
+        ModelError: if a weight file is a placeholder.
+    """
+    if not folder.is_dir():
+        raise WeightsMissingError(f"{folder}: no such folder; {remedy}")
+    names = choose_files((path.name for path in folder.iterdir()), patterns)
+    _check_complete(folder, names, remedy=remedy)
+    return names
+
+
+def choose_files(names: Iterable[str], patterns: tuple[str, ...], /) -> list[str]:
+    """The files at the top level that belong to a checkpoint; pickles give way to safetensors.
+
+    >>> choose_files(["config.json", "model.safetensors", "pytorch_model.bin"], PATTERNS)
+    ['config.json', 'model.safetensors']
+    """
+    names = sorted({n for n in names if any(fnmatchcase(n, p) for p in patterns) and "/" not in n})
     safe = {_role(name) for name in names if name.endswith(".safetensors")}
     return [n for n in names if not (Path(n).suffix in PICKLES and _role(n) in safe)]
 

@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vesalius.errors import InputError, ModelError
-from vesalius.models.checkpoint import PATTERNS, Checkpoint, FilePolicy, card_of, open_folder
+from vesalius.models.checkpoint import (
+    PATTERNS,
+    Checkpoint,
+    FilePolicy,
+    card_of,
+    complete_files,
+    open_folder,
+)
 from vesalius.models.endpoint_server import card_of_server
 from vesalius.models.locate import embedded_folder, find_snapshot, hub_cache
+from vesalius.models.naming import split_options
 from vesalius.models.options import Option, complete
 from vesalius.records import Json, ModelCard
 
@@ -124,10 +132,28 @@ def resolve_model(request: ModelRequest) -> Checkpoint:
     return replace(found, license=entry.license)
 
 
+def is_on_disk(request: ModelRequest) -> bool:
+    """Whether the files of a model are complete on this machine; hashes and loads nothing."""
+    entry = request.entry
+    try:
+        if request.kind == "mini":
+            folder = embedded_folder(request.location)
+        elif request.kind == "hub":
+            revision = request.revision or entry.revision or ""
+            folder, _ = find_snapshot(entry.repo, revision=revision, remedy="")
+        else:
+            folder = Path(request.location)
+        complete_files(folder, patterns=entry.patterns)
+    except ModelError:
+        return False
+    return True
+
+
 def _remedy(request: ModelRequest) -> str:
     repo, known = request.entry.repo, request.entry.adapter != "generic"
+    name, _ = split_options(request.name)
     return (
-        f"run `vesalius fetch {request.name}` on a connected machine and copy its cache folder "
+        f"run `vesalius fetch {name}` on a connected machine and copy its cache folder "
         f"models--{repo.replace('/', '--')} into {hub_cache()} here, or name a folder that has "
         f"the files: `--model {request.entry.name + '=' if known else ''}path/to/folder`"
     )
