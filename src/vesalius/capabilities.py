@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
+from vesalius.errors import ModelError
 from vesalius.records import Image, ModelCard, Sample
 
 
@@ -167,6 +168,18 @@ CAPABILITIES: dict[str, type] = {
 }
 
 
+def no_answers(sample: Sample, prompt: str, candidates: Sequence[str], /) -> AnswerScores:
+    """Stands in a view of a model that gives no likelihood of answers.
+
+    Raises:
+        ModelError: always.
+    """
+    raise ModelError(
+        f"no likelihood of {list(candidates)} for {prompt!r} about {sample.id!r}: "
+        "the model is no AnswerScorer"
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelView:
     """A model as a task sees it on one dataset: features are encoded once and kept.
@@ -177,6 +190,9 @@ class ModelView:
         image_features: unit rows of the samples' images, volumes pooled over slices; (n, dim).
         text_features: unit rows of the texts, (n, dim).
         read: the decoded image of one sample.
+        answer_scores: log-likelihoods of candidates as answers to a bare question about a sample's
+            image, kept while the view lives; averaged over the slices of a volume, NaN where the
+            image cannot be read.
     """
 
     name: str
@@ -184,3 +200,4 @@ class ModelView:
     image_features: Callable[[Sequence[Sample]], np.ndarray]
     text_features: Callable[[Sequence[str]], np.ndarray]
     read: Callable[[Sample], Image]
+    answer_scores: Callable[[Sample, str, Sequence[str]], AnswerScores] = no_answers

@@ -46,7 +46,13 @@ def test_settings_change_the_card() -> None:
 
 def test_default_protocols() -> None:
     """Image-to-image search is part of `embedding`; alone it runs on request."""
-    assert default_protocols("classification") == ("zero-shot", "linear-probe", "knn", "few-shot")
+    assert default_protocols("classification") == (
+        "zero-shot",
+        "linear-probe",
+        "knn",
+        "few-shot",
+        "option-likelihood",
+    )
     assert default_protocols("retrieval") == ("embedding",)
 
 

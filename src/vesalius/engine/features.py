@@ -7,7 +7,13 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from vesalius.capabilities import ImageEncoder, ModelView, TextEncoder
+from vesalius.capabilities import (
+    AnswerScorer,
+    AnswerScores,
+    ImageEncoder,
+    ModelView,
+    TextEncoder,
+)
 from vesalius.data.manifest import Dataset
 from vesalius.data.slices import slices
 from vesalius.engine.progress import Progress, no_progress
@@ -106,6 +112,7 @@ class FeatureReader:
     progress: Progress = no_progress
     problems: dict[str, str] = field(default_factory=dict)
     dim: int | None = None
+    answers: dict[tuple[str, str, tuple[str, ...]], AnswerScores] = field(default_factory=dict)
 
     @property
     def model(self) -> object:
@@ -120,6 +127,7 @@ class FeatureReader:
             image_features=self.image_features,
             text_features=self.text_features,
             read=self.source.dataset.read,
+            answer_scores=self.answer_scores,
         )
 
     def image_features(self, samples: Sequence[Sample], /) -> np.ndarray:
@@ -158,6 +166,30 @@ class FeatureReader:
             self.store.put(namespace, [key for key, _ in batch], encoded)
             rows.update({key: row for (key, _), row in zip(batch, encoded, strict=True)})
         return np.stack([rows[key] for key in keys])
+
+    def answer_scores(
+        self, sample: Sample, prompt: str, candidates: Sequence[str], /
+    ) -> AnswerScores:
+        """Log-likelihoods of candidates, the mean over the slices of a volume; NaN if unreadable.
+
+        Raises:
+            ModelError: if the model gives none.
+        """
+        if not isinstance(self.model, AnswerScorer):
+            raise ModelError(f"{self.card.name} gives no likelihood of answers")
+        key = (self.source.digests.get(sample.id, ""), prompt, tuple(candidates))
+        if key not in self.answers:
+            try:
+                shown = self._pictures(sample)
+            except DataError as error:
+                self.problems[sample.id] = error.reason
+                return AnswerScores(
+                    np.full(len(candidates), np.nan), np.zeros(len(candidates), int)
+                )
+            parts = [self.model.score_answers(picture, prompt, candidates) for picture in shown]
+            mean = np.mean([part.log_likelihood for part in parts], axis=0)
+            self.answers[key] = AnswerScores(mean, parts[0].n_tokens)
+        return self.answers[key]
 
     def _namespace(self, capability: str) -> str:
         identity: dict[str, object] = {

@@ -108,6 +108,7 @@ TASKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "linear-probe": "vesalius.tasks.probing:linear_probe",
             "knn": "vesalius.tasks.probing:knn",
             "few-shot": "vesalius.tasks.few_shot:few_shot",
+            "option-likelihood": "vesalius.tasks.option_likelihood:option_likelihood",
         },
         "retrieval": {
             "embedding": "vesalius.tasks.retrieval:embedding",

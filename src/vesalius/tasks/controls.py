@@ -7,13 +7,14 @@ Two need no model at all; the others take one thing away from a given model.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from vesalius.capabilities import ImageEncoder, ModelView
+from vesalius.capabilities import AnswerScorer, AnswerScores, ImageEncoder, ModelView
 from vesalius.errors import InputError, UsageError
 from vesalius.records import Image, Sample
 from vesalius.tasks import Task, TaskData
@@ -101,7 +102,18 @@ def blank_image(view: ModelView, data: TaskData, /) -> ModelView:
             raise InputError(f"{view.name} has no image embedding to blank")
         return np.repeat(model.encode_images([grey]), len(samples), axis=0)
 
-    return replace(view, image_features=image_features, read=lambda _: grey)
+    @cache
+    def scored(prompt: str, candidates: tuple[str, ...]) -> AnswerScores:
+        if not isinstance(model, AnswerScorer):
+            raise InputError(f"{view.name} gives no likelihood of answers")
+        return model.score_answers(grey, prompt, candidates)
+
+    return replace(
+        view,
+        image_features=image_features,
+        read=lambda _: grey,
+        answer_scores=lambda _, prompt, candidates: scored(prompt, tuple(candidates)),
+    )
 
 
 def shuffled_images(view: ModelView, data: TaskData, /) -> ModelView:
@@ -118,6 +130,7 @@ def shuffled_images(view: ModelView, data: TaskData, /) -> ModelView:
         view,
         image_features=lambda samples: view.image_features([donor[s.id] for s in samples]),
         read=lambda sample: view.read(donor[sample.id]),
+        answer_scores=lambda sample, *asked: view.answer_scores(donor[sample.id], *asked),
     )
 
 
@@ -161,12 +174,18 @@ def _ring(members: Sequence[Sample], *, seed: int) -> tuple[list[Sample], int]:
 
 
 def gibberish_prompt(view: ModelView, data: TaskData, /) -> ModelView:
-    """Every text replaced by pronounceable nonsense of as many words, always the same."""
+    """Every text replaced by pronounceable nonsense of as many words, always the same.
+
+    Of a question with candidates only the question is replaced.
+    """
 
     def text_features(texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
         return view.text_features([gibberish(text, seed=data.seed) for text in texts])
 
-    return replace(view, text_features=text_features)
+    def answer_scores(sample: Sample, prompt: str, candidates: Sequence[str]) -> AnswerScores:
+        return view.answer_scores(sample, gibberish(prompt, seed=data.seed), candidates)
+
+    return replace(view, text_features=text_features, answer_scores=answer_scores)
 
 
 def gibberish(text: str, /, *, seed: int) -> str:
