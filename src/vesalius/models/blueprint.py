@@ -5,6 +5,7 @@ The functions import torch, so they are named here and imported when one is call
 
 import importlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from vesalius.errors import ModelError
 from vesalius.models.architecture import Architecture
@@ -17,6 +18,16 @@ Config = Mapping[str, Json]
 ARCHITECTURES: Mapping[str, str] = {
     "clip": "vesalius.models.blueprint_clip:architecture",
     "clipmd": "vesalius.models.blueprint_clip:architecture_with_windows",
+    "biomedclip": "vesalius.models.blueprint_biomedclip:architecture",
+    "biovil-t": "vesalius.models.blueprint_biovilt:architecture",
+    "blip2": "vesalius.models.blueprint_blip2:architecture",
+    "git": "vesalius.models.blueprint_git:architecture",
+    "smolvlm": "vesalius.models.blueprint_smolvlm:architecture",
+}
+# Adapters whose configuration has another name, or does not say everything.
+READERS: Mapping[str, str] = {
+    "biomedclip": "vesalius.models.biomedclip_input:read_settings",
+    "biovil-t": "vesalius.models.blueprint_biovilt:read",
 }
 
 
@@ -40,9 +51,11 @@ def architecture_of(checkpoint: Checkpoint, /, *, adapter: str) -> Architecture:
     Raises:
         ModelError: if the configuration is broken or describes no network of this adapter.
     """
-    config = read_config(checkpoint)
+    build = _builder(adapter)
+    read = _named(READERS[adapter]) if adapter in READERS else read_config
+    config = read(checkpoint)
     try:
-        return _builder(adapter)(config)
+        return build(config)
     except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
         raise ModelError(
             f"{checkpoint.folder}: config.json does not describe a network of the adapter "
@@ -56,6 +69,10 @@ def _builder(adapter: str) -> Callable[[Config], Architecture]:
             f"adapter {adapter!r}: its architecture cannot be drawn; known adapters: "
             f"{', '.join(ARCHITECTURES)}"
         )
-    module, _, function = ARCHITECTURES[adapter].partition(":")
-    build: Callable[[Config], Architecture] = getattr(importlib.import_module(module), function)
+    build: Callable[[Config], Architecture] = _named(ARCHITECTURES[adapter])
     return build
+
+
+def _named(path: str) -> Any:
+    module, _, function = path.partition(":")
+    return getattr(importlib.import_module(module), function)

@@ -38,6 +38,13 @@ def from_config(model_class: Any, config: Any, /) -> Any:
     return on_meta(lambda: model_class._from_config(config, attn_implementation="eager"))
 
 
+def plain_attention(build: Callable[[], Any], /) -> Any:
+    """The transformers model that `build` makes, on the meta device, with countable attention."""
+    model = on_meta(build)
+    model.set_attn_implementation("eager")
+    return model
+
+
 def n_parameters(modules: Iterable[torch.nn.Module], /) -> int:
     """Number of parameters of all `modules`; a tensor that is used twice counts once."""
     seen = {id(p): p.numel() for module in modules for p in module.parameters()}
@@ -59,3 +66,8 @@ def tensor(*shape: int) -> torch.Tensor:
 def token_ids(length: int, /) -> torch.Tensor:
     """One row of token ids on the meta device."""
     return torch.empty(1, length, dtype=torch.long, device=META)
+
+
+def attention_mask(length: int, /) -> torch.Tensor:
+    """A finished mask for one row; a model would have to read numbers to make one by itself."""
+    return tensor(1, 1, length, length)

@@ -40,30 +40,37 @@ GENUINE: Mapping[str, Mapping[str, Json]] = {
     "pubmedclip": _CLIP,
     "clipmd": _CLIP,
     "biomedclip": {
-        "vision_config": {
-            "hidden_size": 768,
-            "intermediate_size": 3072,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
-            "patch_size": 16,
-            "image_size": 224,
-        },
-        "text_config": _BERT_BASE,
-        "projection_dim": 512,
-        "projection_hidden": 640,
-        "context": 256,
+        "model_cfg": {
+            "embed_dim": 512,
+            "vision_cfg": {
+                "image_size": 224,
+                "patch_size": 16,
+                "width": 768,
+                "layers": 12,
+                "head_width": 64,
+            },
+            "text_cfg": {
+                "context_length": 256,
+                "vocab_size": 30522,
+                "width": 768,
+                "layers": 12,
+                "heads": 12,
+            },
+        }
     },
     "biovil-t": {
-        "vision_config": {
-            "stem": 64,
-            "blocks": (3, 4, 6, 3),
-            "image_size": 448,
-            "hidden_size": 256,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 8,
+        **_BERT_BASE,
+        "model_type": "bert",
+        "projection_size": 128,
+        "image_model": {
+            "width": 64,
+            "stages": (3, 4, 6, 3),
+            "n_classes": 1000,
+            "pooler_width": 256,
+            "n_blocks": 3,
+            "projection": 128,
         },
-        "text_config": _BERT_BASE,
-        "projection_dim": 128,
+        "framing": {"resize": 512, "crop": 448},
     },
     "git": {
         "vision_config": {
