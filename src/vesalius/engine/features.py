@@ -16,6 +16,7 @@ from vesalius.capabilities import (
 )
 from vesalius.data.manifest import Dataset
 from vesalius.data.slices import slices
+from vesalius.engine.answers import AnswerMemory
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.errors import DataError, ModelError
 from vesalius.records import Image, ModelCard, Sample, digest_json
@@ -112,7 +113,7 @@ class FeatureReader:
     progress: Progress = no_progress
     problems: dict[str, str] = field(default_factory=dict)
     dim: int | None = None
-    answers: dict[tuple[str, str, tuple[str, ...]], AnswerScores] = field(default_factory=dict)
+    answers: AnswerMemory = field(default_factory=AnswerMemory)
 
     @property
     def model(self) -> object:
@@ -177,19 +178,19 @@ class FeatureReader:
         """
         if not isinstance(self.model, AnswerScorer):
             raise ModelError(f"{self.card.name} gives no likelihood of answers")
-        key = (self.source.digests.get(sample.id, ""), prompt, tuple(candidates))
-        if key not in self.answers:
-            try:
-                shown = self._pictures(sample)
-            except DataError as error:
-                self.problems[sample.id] = error.reason
-                return AnswerScores(
-                    np.full(len(candidates), np.nan), np.zeros(len(candidates), int)
-                )
-            parts = [self.model.score_answers(picture, prompt, candidates) for picture in shown]
-            mean = np.mean([part.log_likelihood for part in parts], axis=0)
-            self.answers[key] = AnswerScores(mean, parts[0].n_tokens)
-        return self.answers[key]
+        n = len(candidates)
+        nothing = AnswerScores(np.full(n, np.nan), np.zeros(n, np.int64))
+        digest = self.source.digests.get(sample.id)
+        if digest is None:
+            self.problems[sample.id] = self.source.unreadable[sample.id]
+            return nothing
+        try:
+            return self.answers.scores(
+                self.model, digest, (prompt, candidates), lambda: self._pictures(sample)
+            )
+        except DataError as error:
+            self.problems[sample.id] = error.reason
+            return nothing
 
     def _namespace(self, capability: str) -> str:
         identity: dict[str, object] = {
