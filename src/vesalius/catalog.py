@@ -10,14 +10,12 @@ from typing import Any
 
 from vesalius.errors import InputError, ModelError, did_you_mean
 from vesalius.models import options
-from vesalius.models.checkpoint import read_folder_config
 from vesalius.models.endpoint_server import split_address
 from vesalius.models.locate import embedded_names
 from vesalius.models.naming import join_options, split_options
 from vesalius.models.options import complete
 from vesalius.models.published import PUBLISHED
 from vesalius.models.request import (
-    DUAL,
     ModelEntry,
     ModelRequest,
     describe,
@@ -25,6 +23,7 @@ from vesalius.models.request import (
     open_model,
     resolve_model,
 )
+from vesalius.models.uncatalogued import entry_of_folder, entry_of_repository
 from vesalius.records import Json
 
 __all__ = [
@@ -42,7 +41,6 @@ __all__ = [
 ]
 
 ENTRY_POINTS = "vesalius.models"
-GENERIC = "vesalius.models.generic:load"
 ENDPOINT = ModelEntry(
     name="endpoint",
     adapter="endpoint",
@@ -90,14 +88,15 @@ def parse_model(
     ``endpoint:MODEL@http://host:port/v1``; options as in ``smolvlm[image_splitting=true]``.
 
     A folder without NAME is driven by the adapter that its ``config.json`` calls for: `clip` for
-    CLIP weights, `clipmd` where the configuration names ClipMD, else the generic dual encoder.
+    CLIP weights, `clipmd` where the configuration names ClipMD, `smolvlm` for Idefics3, else the
+    generic dual encoder or the generic chat model. A repository takes one of the generic two.
 
     Raises:
         InputError: if it is none of these, or the name or an option is unknown.
     """
     is_folder = bool(text) and Path(text).expanduser().is_dir()  # whatever its name looks like
     name, given = (text, {}) if is_folder else split_options(text)
-    request = _parse(name)
+    request = _parse(name, revision=revision)
     declared = request.entry.options
     complete(given, declared=declared, adapter=request.entry.adapter)
     in_order = {o.name: given[o.name] for o in declared if o.name in given}
@@ -107,15 +106,17 @@ def parse_model(
     return replace(request, revision=revision, allow_pickle_weights=allow_pickle_weights)
 
 
-def _parse(text: str) -> ModelRequest:
+def _parse(text: str, *, revision: str) -> ModelRequest:
     scheme, colon, rest = text.partition(":")
+    if colon and scheme == "hf":
+        return _repository(text, rest, revision=revision)
     if colon and scheme in _SCHEMES:
         return _SCHEMES[scheme](text, rest)
     if text in models():
         return ModelRequest(text, models()[text], "hub", models()[text].repo)
     folder = Path(text).expanduser()
     if text and folder.is_dir():
-        return ModelRequest(folder.resolve().name, _guess(folder), "folder", str(folder))
+        return ModelRequest(folder.resolve().name, entry_of_folder(folder), "folder", str(folder))
     adapter, equals, path = text.partition("=")
     folder = Path(path).expanduser()
     name = f"{adapter}={folder.resolve().name}" if equals else text
@@ -126,10 +127,10 @@ def _miniature(text: str, name: str) -> ModelRequest:
     return ModelRequest(text, _entry(name), "mini", name)
 
 
-def _repository(text: str, repo: str) -> ModelRequest:
+def _repository(text: str, repo: str, *, revision: str) -> ModelRequest:
     if not _REPOSITORY.fullmatch(repo):
         raise InputError(f"{text}: expected hf:organisation/name")
-    return ModelRequest(text, _generic(repo, repo=repo), "hub", repo)
+    return ModelRequest(text, entry_of_repository(repo, revision=revision), "hub", repo)
 
 
 def _served(text: str, address: str) -> ModelRequest:  # noqa: ARG001 - one form for all schemes
@@ -139,7 +140,6 @@ def _served(text: str, address: str) -> ModelRequest:  # noqa: ARG001 - one form
 
 _SCHEMES: Mapping[str, Callable[[str, str], ModelRequest]] = {
     "mini": _miniature,
-    "hf": _repository,
     "endpoint": _served,
 }
 
@@ -154,26 +154,6 @@ def _entry(name: str) -> ModelEntry:
         f"unknown model {name!r}{hint}; expected one of {', '.join(models())}, mini:NAME, "
         "NAME=path/to/folder, path/to/folder, hf:organisation/name or endpoint:MODEL@URL"
     )
-
-
-def _generic(name: str, *, repo: str = "") -> ModelEntry:
-    return ModelEntry(
-        name=name,
-        adapter="generic",
-        loader=GENERIC,
-        repo=repo,
-        license="",
-        options=options.GENERIC,
-        capabilities=DUAL,
-        revision_note="no revision is pinned for a checkpoint outside the catalog",
-    )
-
-
-def _guess(folder: Path) -> ModelEntry:
-    config = read_folder_config(folder)
-    if config.get("model_type") != "clip":
-        return _generic(folder.resolve().name)
-    return MODELS["clipmd" if "clipmd" in str(config.get("auto_map", "")).lower() else "clip"]
 
 
 def load_model(

@@ -81,13 +81,21 @@ def prompt_text(processor: Any, question: str, /) -> str:
         InputError: if the question contains a special token, which would be read as one.
     """
     check_plain([question], processor)
-    request = question if question.strip() else CAPTION_REQUEST
-    text = processor.apply_chat_template([_user(request)], add_generation_prompt=True)
+    text = processor.apply_chat_template([_asked(question)], add_generation_prompt=True)
     assert isinstance(text, str)
     return text
 
 
-def _user(request: str) -> dict[str, object]:
+def dialogue_text(processor: Any, question: str, answer: str, /) -> str:
+    """The chat template's text for one image, a question and its answer."""
+    reply = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
+    text = processor.apply_chat_template([_asked(question), reply])
+    assert isinstance(text, str)
+    return text
+
+
+def _asked(question: str) -> dict[str, object]:
+    request = question if question.strip() else CAPTION_REQUEST
     return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": request}]}
 
 

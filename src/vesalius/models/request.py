@@ -35,6 +35,7 @@ GENERATIVE = (
     "generate",
     "attribute",
 )
+GENERIC_ADAPTERS = ("generic", "chat")  # for checkpoints outside the catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def is_on_disk(request: ModelRequest) -> bool:
 
 
 def _remedy(request: ModelRequest) -> str:
-    repo, known = request.entry.repo, request.entry.adapter != "generic"
+    repo, known = request.entry.repo, request.entry.adapter not in GENERIC_ADAPTERS
     name, _ = split_options(request.name)
     return (
         f"run `vesalius fetch {name}` on a connected machine and copy its cache folder "
