@@ -11,6 +11,7 @@ from vesalius.commands.terminal import console
 from vesalius.commands.wanted import expand_models
 from vesalius.errors import UsageError
 from vesalius.models.checkpoint import PICKLES, sha256
+from vesalius.models.naming import split_options
 
 if TYPE_CHECKING:
     from vesalius.models.download import Plan
@@ -24,7 +25,8 @@ def fetch_command(names: Sequence[str]) -> None:
         ModelError: if one cannot be downloaded or is not what it should be.
     """
     requests = [_fetchable(name) for name in expand_models(names)]
-    os.environ["HF_HUB_OFFLINE"] = "0"  # read once, when the hub's client is imported
+    # read once, when the hub's client is imported
+    os.environ |= {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
     for request in requests:
         _fetch(request)
 
@@ -59,7 +61,7 @@ def _fetch(request: ModelRequest) -> None:
                 f"  {file.name} is a pickle of which no hash is known beforehand (SHA-256 "
                 f"{sha256(folder / file.name)}); loading it needs --allow-pickle-weights"
             )
-    _say(f"  check that it loads: vesalius verify {entry.name}")
+    _say(f"  check that it loads: vesalius verify {split_options(request.name)[0]}")
 
 
 def licence_lines(entry: ModelEntry) -> list[str]:

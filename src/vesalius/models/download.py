@@ -198,5 +198,8 @@ def explained(error: BaseException, /, *, repo: str, revision: str | None) -> Mo
         remedy = f"the hub answered {error.response.status_code}; try again later"
     else:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        remedy = f"no connection ({first}); run the command again on a connected machine"
-    return ModelError(f"{repo}: {remedy}. What was downloaded is kept and continued from")
+        remedy = (
+            f"no connection ({first}); run the command again on a connected machine, it goes on "
+            "where it stopped"
+        )
+    return ModelError(f"{repo}: {remedy}")
