@@ -16,12 +16,15 @@ ON_CLASSES = ("accuracy", "balanced_accuracy", "macro_f1", "mcc")
 ON_PROBABILITIES = ("macro_auroc", "macro_auprc", "brier[multiclass]", "ece[top-label]")
 ON_QUERIES = ("map", "ndcg", "mrr", "r_precision", "median_rank")
 ON_QUERIES += tuple(f"{name}@{k}" for name in ("recall", "hit", "precision") for k in (1, 5, 10))
+ON_CASES = ("dice", "iou", "auprc[pixel]", "missed", "false_positive_rate[empty]")
+ON_CASES += ("hd95[voxel]", "nsd[surfel,1mm]", "nsd[surfel,2mm]", "nsd[surfel,5mm]")
 KINDS = {
     **dict.fromkeys(ON_SCORES, "scores"),
     **dict.fromkeys(ON_DECISIONS, "decisions"),
     **dict.fromkeys(ON_CLASSES, "classes"),
     **dict.fromkeys(ON_PROBABILITIES, "probabilities"),
     **dict.fromkeys(ON_QUERIES, "queries"),
+    **dict.fromkeys(ON_CASES, "units"),
 }
 
 
@@ -36,7 +39,8 @@ def _arrays(kind: str, rng: np.random.Generator, n: int) -> tuple[np.ndarray, ..
     if kind == "probabilities":
         raw = rng.integers(1, 4, (n, 3)).astype(float)
         return rng.integers(0, 3, n), raw / raw.sum(axis=1, keepdims=True)
-    return (np.where(rng.random(n) < 0.2, np.nan, rng.integers(1, 6, n) / 2),)
+    column = rng.integers(1, 6, n) / 2 if kind == "queries" else rng.integers(0, 5, n) / 4
+    return (np.where(rng.random(n) < 0.2, np.nan, column),)
 
 
 def _repeated(

@@ -41,6 +41,15 @@ from vesalius.metrics.retrieval import (
     recall_at,
     reciprocal_rank,
 )
+from vesalius.metrics.segmentation import (
+    dice,
+    false_positive,
+    hd95,
+    iou,
+    missed,
+    nsd,
+    pixel_auprc,
+)
 from vesalius.metrics.table import METRICS, MetricInfo
 
 __all__ = [
@@ -54,11 +63,15 @@ __all__ = [
     "balanced_accuracy",
     "brier",
     "brier_multiclass",
+    "dice",
     "ece",
     "ece_top_label",
     "effective_rank",
     "f1",
+    "false_positive",
+    "hd95",
     "hit_at",
+    "iou",
     "linear_cka",
     "linear_cka_unbiased",
     "macro_auprc",
@@ -66,8 +79,11 @@ __all__ = [
     "macro_f1",
     "mcc",
     "mean_cosine",
+    "missed",
     "modality_gap",
     "ndcg",
+    "nsd",
+    "pixel_auprc",
     "precision",
     "precision_at",
     "prevalence",

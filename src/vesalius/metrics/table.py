@@ -10,6 +10,7 @@ import numpy as np
 from vesalius.metrics import calibration, calibration_batched, classification
 from vesalius.metrics import classification_batched as batched
 from vesalius.metrics.retrieval import CUTOFFS
+from vesalius.metrics.segmentation import TOLERANCES_MM
 from vesalius.metrics.weighted import (
     mean_defined,
     mean_defined_batched,
@@ -155,9 +156,61 @@ def _retrieval() -> list[MetricInfo]:
     return [*table, median]
 
 
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Unit, range and direction of a value that is averaged over units."""
+
+    unit: str = ""
+    low: float = 0.0
+    high: float = 1.0
+    higher_is_better: bool = True
+
+
+_SHARE = _Scale()
+_FAULT = _Scale(higher_is_better=False)
+_DISTANCE_MM = _Scale(unit="mm", high=INFINITY, higher_is_better=False)
+
+
+def _mean(name: str, source: str, scale: _Scale = _SHARE) -> MetricInfo:
+    """Mean of one value per case, phrase, answer or image, over those where it is defined."""
+    return MetricInfo(
+        name=name,
+        function=mean_defined,
+        batched=mean_defined_batched,
+        unit=scale.unit,
+        low=scale.low,
+        high=scale.high,
+        higher_is_better=scale.higher_is_better,
+        source=source,
+    )
+
+
+def _segmentation() -> list[MetricInfo]:
+    """Aggregates over cases: they take the columns that `segmentation.case_values` returns."""
+    return [
+        _mean("dice", "doi:10.2307/1932409"),
+        _mean("iou", "doi:10.1111/j.1469-8137.1912.tb05611.x"),
+        _mean("hd95[voxel]", "doi:10.1109/34.232073; doi:10.1038/s41592-023-02151-z", _DISTANCE_MM),
+        *(_mean(f"nsd[surfel,{t}mm]", "doi:10.2196/26151") for t in TOLERANCES_MM),
+        _mean("auprc[pixel]", "doi:10.1145/1143844.1143874"),
+        _mean("missed", "share of the references for which nothing is predicted", _FAULT),
+        _mean(
+            "false_positive_rate[empty]",
+            "share of the empty references for which something is predicted",
+            _FAULT,
+        ),
+    ]
+
+
 METRICS: Mapping[str, MetricInfo] = MappingProxyType(
     {
         metric.name: metric
-        for metric in (*_classification(), *_specificities(), *_calibration(), *_retrieval())
+        for metric in (
+            *_classification(),
+            *_specificities(),
+            *_calibration(),
+            *_retrieval(),
+            *_segmentation(),
+        )
     }
 )
