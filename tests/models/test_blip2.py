@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,11 @@ def test_the_vision_tower_runs_once_an_image(blip2: Blip2, pictures: list[Image]
     many = [f"nodule {index}" for index in range(BATCH + 3)]
     encoder = model.language_model.get_encoder()
     with calls(model.vision_model) as seen, calls(model.qformer), calls(encoder) as encoded:
-        scores = blip2.score_answers(pictures[0], QUESTION, many)
-    assert (seen, encoded) == ([1], [1])
+        fresh = replace(pictures[0])  # the same picture, not known from another test
+        scores = blip2.score_answers(fresh, QUESTION, many)
+        assert (seen, encoded) == ([1], [1])
+        blip2.score_answers(fresh, "another question", many)
+    assert (seen, encoded) == ([1], [1, 1])
     assert len(scores.log_likelihood) == len(scores.n_tokens) == len(many)
     with calls(model.vision_model) as seen:
         blip2.score_texts(pictures, many)

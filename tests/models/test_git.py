@@ -1,6 +1,7 @@
 """GIT's adapter gives what the model itself gives, and reads every image only once."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,8 +154,10 @@ def test_the_image_tower_runs_once_an_image(git: Git, pictures: list[Image]) -> 
         seen.append(len(inputs[0]) if inputs else 1)
 
     hook = tower.vision_model.embeddings.patch_embedding.register_forward_hook(count)
+    fresh = replace(pictures[0])  # the same picture, not known from another test
     try:
-        git.score_answers(pictures[0], QUESTION, [f"nodule {n}" for n in range(BATCH + 3)])
+        git.score_answers(fresh, QUESTION, [f"nodule {n}" for n in range(BATCH + 3)])
+        git.score_answers(fresh, "another question", ["nodule"])
         assert seen == [1]
         git.score_texts(pictures, TEXTS)
         assert seen == [1] * 4

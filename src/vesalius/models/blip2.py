@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from vesalius.models.answers import check_candidates
 from vesalius.models.blip2_maps import attribution
 from vesalius.models.checkpoint import Checkpoint, card_of, read_config
 from vesalius.models.loading import load_image_processor, load_tokenizer, load_weights
+from vesalius.models.memory import LastImage
 from vesalius.models.preprocessing import frame_of, input_geometry
 from vesalius.records import Geometry, Image, Json, ModelCard
 
@@ -44,6 +45,7 @@ class Blip2:
     card: ModelCard
     parts: network.Parts
     image_features: Literal["qformer", "vision"]
+    memory: LastImage = field(default_factory=LastImage)
 
     @property
     def n_parameters(self) -> int:
@@ -83,7 +85,8 @@ class Blip2:
         """Log-likelihood of each candidate with its end token; the image is encoded once."""
         answers = self._plain(check_candidates(candidates))
         with torch.inference_mode():
-            context = network.consider(self.parts, [image], self._plain([prompt]))
+            queries = self.memory.of(image, lambda: network.look(self.parts, [image]))
+            context = network.ask(self.parts, queries, self._plain([prompt]))
             return network.log_likelihoods(self.parts, context, answers)
 
     def score_texts(

@@ -98,10 +98,16 @@ def ask(
     return Context(encoded.last_hidden_state, mask)
 
 
+def look(parts: Parts, images: Sequence[Image], /) -> Float[torch.Tensor, "n queries width"]:
+    """What the Q-Former takes from the images."""
+    queries = distil(parts, see(parts, images).last_hidden_state).last_hidden_state
+    assert isinstance(queries, torch.Tensor)
+    return queries
+
+
 def consider(parts: Parts, images: Sequence[Image], questions: Sequence[str], /) -> Context:
     """From images and their questions to what the decoder attends to."""
-    queries = distil(parts, see(parts, images).last_hidden_state).last_hidden_state
-    return ask(parts, queries, questions)
+    return ask(parts, look(parts, images), questions)
 
 
 def answer_labels(parts: Parts, texts: Sequence[str], /) -> Int[torch.Tensor, "n tokens"]:

@@ -1,7 +1,7 @@
 """GIT: an image tower of CLIP and a decoder that reads its patches as if they were words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from vesalius.models import git_decoder as decoder
 from vesalius.models import options as declared
 from vesalius.models.answers import check_candidates
 from vesalius.models.checkpoint import Checkpoint, card_of
+from vesalius.models.memory import LastImage
 from vesalius.models.preprocessing import frame_of, input_geometry
 from vesalius.models.towers import BATCH, BLANK, check_texts, encode_in_batches, unit
 from vesalius.records import Geometry, Image, Json, ModelCard
@@ -37,6 +38,7 @@ class Git:
 
     card: ModelCard
     network: decoder.GitNetwork
+    memory: LastImage = field(default_factory=LastImage)
 
     @property
     def n_parameters(self) -> int:
@@ -85,7 +87,7 @@ class Git:
             InputError: if there is no candidate, one is empty, or one is longer than the context.
         """
         answers = check_candidates(candidates)
-        seen = decoder.read_image(self.network, image)
+        seen = self.memory.of(image, lambda: decoder.read_image(self.network, image))
         prefix = decoder.read_prompt(self.network, seen, prompt=prompt)
         return decoder.score(self.network, prefix, candidates=answers)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from vesalius.models import options as declared
 from vesalius.models.answers import IGNORED, check_candidates, token_log_likelihood
 from vesalius.models.checkpoint import Checkpoint, card_of
 from vesalius.models.loading import load_weights
+from vesalius.models.memory import LastImage
 from vesalius.models.preprocessing import Fit, InputFrame, input_geometry
 from vesalius.models.saliency import relevance
 from vesalius.records import Geometry, Image, Json, ModelCard
@@ -51,6 +52,7 @@ class SmolVlm:
     processor: Any
     fit: Fit
     image_splitting: bool
+    memory: LastImage = field(default_factory=LastImage)
 
     @property
     def n_parameters(self) -> int:
@@ -193,7 +195,9 @@ class SmolVlm:
     ) -> tuple[Float[torch.Tensor, "1 tokens dim"], torch.Tensor]:
         """Prompt with the image's tokens in their places, and which places these are."""
         inputs = self._inputs([image], [prompt])
-        seen = self.model.model.connector(self._patches(inputs["pixel_values"][0]))
+        seen = self.memory.of(
+            image, lambda: self.model.model.connector(self._patches(inputs["pixel_values"][0]))
+        )
         ids = inputs["input_ids"]
         is_image = ids == self.model.config.image_token_id
         words = self.model.get_input_embeddings()(ids)
