@@ -18,13 +18,17 @@ ON_QUERIES = ("map", "ndcg", "mrr", "r_precision", "median_rank")
 ON_QUERIES += tuple(f"{name}@{k}" for name in ("recall", "hit", "precision") for k in (1, 5, 10))
 ON_CASES = ("dice", "iou", "auprc[pixel]", "missed", "false_positive_rate[empty]")
 ON_CASES += ("hd95[voxel]", "nsd[surfel,1mm]", "nsd[surfel,2mm]", "nsd[surfel,5mm]")
+ON_PHRASES = ("iou[box]", "precision@iou0.1", "precision@iou0.3", "precision@iou0.5")
+ON_PHRASES += ("detection_rate", "false_positive_rate[absent]", "pointing_game", "energy_in_box")
+ON_PHRASES += ("cnr[absolute]", "cnr[signed]", "miou[0.1-0.5]")
 KINDS = {
     **dict.fromkeys(ON_SCORES, "scores"),
     **dict.fromkeys(ON_DECISIONS, "decisions"),
     **dict.fromkeys(ON_CLASSES, "classes"),
     **dict.fromkeys(ON_PROBABILITIES, "probabilities"),
     **dict.fromkeys(ON_QUERIES, "queries"),
-    **dict.fromkeys(ON_CASES, "units"),
+    **dict.fromkeys(ON_CASES + ON_PHRASES, "units"),
+    "ap@0.5": "boxes",
 }
 
 
@@ -39,6 +43,10 @@ def _arrays(kind: str, rng: np.random.Generator, n: int) -> tuple[np.ndarray, ..
     if kind == "probabilities":
         raw = rng.integers(1, 4, (n, 3)).astype(float)
         return rng.integers(0, 3, n), raw / raw.sum(axis=1, keepdims=True)
+    if kind == "boxes":
+        is_box = rng.random(n) < 0.5
+        missed = is_box & (rng.random(n) < 0.3)
+        return is_box, np.where(missed, -np.inf, rng.integers(0, 6, n))
     column = rng.integers(1, 6, n) / 2 if kind == "queries" else rng.integers(0, 5, n) / 4
     return (np.where(rng.random(n) < 0.2, np.nan, column),)
 

@@ -4,6 +4,7 @@ The reference comes first, the prediction second. Undefined is NaN, never 0. `ME
 the name that appears in results, the definition and a form of it for many resamples at once.
 """
 
+from vesalius.metrics.boxes import box_iou, detection_ap, detections, match_boxes, region_iou
 from vesalius.metrics.calibration import brier, brier_multiclass, ece, ece_top_label
 from vesalius.metrics.classification import (
     accuracy,
@@ -29,6 +30,13 @@ from vesalius.metrics.geometry import (
     mean_cosine,
     modality_gap,
     uniformity,
+)
+from vesalius.metrics.heatmaps import (
+    boxes_in_map,
+    cnr,
+    energy_inside,
+    mean_iou,
+    pointing_game,
 )
 from vesalius.metrics.retrieval import (
     average_precision,
@@ -61,12 +69,18 @@ __all__ = [
     "auroc",
     "average_precision",
     "balanced_accuracy",
+    "box_iou",
+    "boxes_in_map",
     "brier",
     "brier_multiclass",
+    "cnr",
+    "detection_ap",
+    "detections",
     "dice",
     "ece",
     "ece_top_label",
     "effective_rank",
+    "energy_inside",
     "f1",
     "false_positive",
     "hd95",
@@ -77,13 +91,16 @@ __all__ = [
     "macro_auprc",
     "macro_auroc",
     "macro_f1",
+    "match_boxes",
     "mcc",
     "mean_cosine",
+    "mean_iou",
     "missed",
     "modality_gap",
     "ndcg",
     "nsd",
     "pixel_auprc",
+    "pointing_game",
     "precision",
     "precision_at",
     "prevalence",
@@ -93,6 +110,7 @@ __all__ = [
     "recall",
     "recall_at",
     "reciprocal_rank",
+    "region_iou",
     "specificity",
     "specificity_at_sensitivity",
     "uniformity",

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from vesalius.metrics import calibration, calibration_batched, classification
+from vesalius.metrics import boxes, calibration, calibration_batched, classification
 from vesalius.metrics import classification_batched as batched
 from vesalius.metrics.retrieval import CUTOFFS
 from vesalius.metrics.segmentation import TOLERANCES_MM
@@ -169,6 +169,8 @@ class _Scale:
 _SHARE = _Scale()
 _FAULT = _Scale(higher_is_better=False)
 _DISTANCE_MM = _Scale(unit="mm", high=INFINITY, higher_is_better=False)
+_CONTRAST = _Scale(high=INFINITY)
+_SIGNED_CONTRAST = _Scale(low=-INFINITY, high=INFINITY)
 
 
 def _mean(name: str, source: str, scale: _Scale = _SHARE) -> MetricInfo:
@@ -202,6 +204,35 @@ def _segmentation() -> list[MetricInfo]:
     ]
 
 
+_VOC = "doi:10.1007/s11263-009-0275-4"
+_BIOVIL = "doi:10.1007/978-3-031-20059-5_1"
+
+
+def _grounding() -> list[MetricInfo]:
+    """Aggregates over phrases (`boxes.phrase_values`, `heatmaps.map_values`), and AP over boxes."""
+    return [
+        _mean("iou[box]", _VOC),
+        *(_mean(f"precision@iou{t}", f"{_VOC}; misses count") for t in boxes.IOU_LEVELS),
+        _mean("detection_rate", "share of the phrases present for which a box is given"),
+        _mean(
+            "false_positive_rate[absent]",
+            "share of the absent phrases for which a box is given",
+            _FAULT,
+        ),
+        _mean("pointing_game", "doi:10.1007/s11263-017-1059-x"),
+        _mean("cnr[absolute]", _BIOVIL, _CONTRAST),
+        _mean("cnr[signed]", f"{_BIOVIL}, with its sign", _SIGNED_CONTRAST),
+        _mean("miou[0.1-0.5]", _BIOVIL),
+        _mean("energy_in_box", "doi:10.1109/CVPRW50498.2020.00020"),
+        MetricInfo(
+            name="ap@0.5",
+            function=boxes.detection_ap,
+            batched=boxes.detection_ap_batched,
+            source=f"{_VOC}, all points",
+        ),
+    ]
+
+
 METRICS: Mapping[str, MetricInfo] = MappingProxyType(
     {
         metric.name: metric
@@ -211,6 +242,7 @@ METRICS: Mapping[str, MetricInfo] = MappingProxyType(
             *_calibration(),
             *_retrieval(),
             *_segmentation(),
+            *_grounding(),
         )
     }
 )
