@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from vesalius.errors import InputError
 
-Rows = Float[np.ndarray, "n dim"]
+Rows = Float[np.ndarray, "..."]  # its axes are checked below, with a message
 
 _UNIT_TOLERANCE = 1e-3  # rows are rounded to float32, or to bfloat16 before that
 
@@ -195,11 +195,11 @@ def _finite(rows: object, /, *, name: str) -> np.ndarray:
 def _unit(rows: object, /, *, name: str) -> np.ndarray:
     array = _finite(rows, name=name)
     lengths = np.linalg.norm(array, axis=1)
-    if len(lengths) and np.abs(lengths - 1).max() > _UNIT_TOLERANCE:
-        bad = int(np.abs(lengths - 1).argmax())
+    wrong = np.flatnonzero(np.abs(lengths - 1) > _UNIT_TOLERANCE)
+    if len(wrong):
         raise InputError(
-            f"{name} must have rows of length 1, row {bad} has {lengths[bad]:.4g}; divide each "
-            "row by its length first"
+            f"{name}: expected vectors of length 1, row {wrong[0]} has {lengths[wrong[0]]:.4g}; "
+            "divide each row by its length first"
         )
     return array
 

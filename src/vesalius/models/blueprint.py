@@ -7,6 +7,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
+
 from vesalius.errors import ModelError
 from vesalius.models.architecture import Architecture
 from vesalius.models.checkpoint import Checkpoint, read_config
@@ -14,6 +16,16 @@ from vesalius.models.genuine import GENUINE
 from vesalius.records import Json
 
 Config = Mapping[str, Json]
+
+# What transformers and torch raise when numbers of a configuration do not fit together.
+_BROKEN = (
+    KeyError,
+    TypeError,
+    ValueError,
+    ZeroDivisionError,
+    RuntimeError,
+    StrictDataclassError,
+)
 
 ARCHITECTURES: Mapping[str, str] = {
     "clip": "vesalius.models.blueprint_clip:architecture",
@@ -56,7 +68,7 @@ def architecture_of(checkpoint: Checkpoint, /, *, adapter: str) -> Architecture:
     config = read(checkpoint)
     try:
         return build(config)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
+    except _BROKEN as error:
         raise ModelError(
             f"{checkpoint.folder}: config.json does not describe a network of the adapter "
             f"{adapter!r}: {error}"

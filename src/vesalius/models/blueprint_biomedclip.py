@@ -93,7 +93,7 @@ def _blocks(sizes: Sizes) -> tuple[Block, ...]:
               "step", 1, 0),
         Block("vision", "Vision transformer",
               (f"{image.layers} layers × {image.width}, {image.heads} heads",
-               f"{image.grid} × {image.grid} patches of {image.patch_size} px + class"),
+               f"{image.grid} × {image.grid} patches of {image.patch_size} px + CLS"),
               "tower", 2, 0),
         Block("image-vector", "Projection", (f"class token → {sizes.dim}", "unit length"),
               "step", 3, 0),

@@ -129,7 +129,7 @@ def _blocks(built: Any, towers: tuple[Tower, Tower, Tower]) -> tuple[Block, ...]
         Block("pixels", "Squash", (f"{image.input_size} × {image.input_size} × 3",), "step", 1, 0),
         Block("vision", "Vision transformer",
               (f"{image.depth} layers × {image.width}, {image.heads} heads",
-               f"{grid} × {grid} patches of {image.patch} px + class"), "tower", 2, 0),
+               f"{grid} × {grid} patches of {image.patch} px + CLS"), "tower", 2, 0),
         Block("queries", "Queries", (f"{n_queries} × {bridge.width}, learned",), "step", 2, 1),
         Block("bridge", "Q-Former",
               (f"{bridge.depth} layers × {bridge.width}, {bridge.heads} heads",

@@ -99,7 +99,7 @@ def dual_blocks(image: Tower, text: Tower, *, dim: int, windows: bool = False) -
               "step", 1, 0),
         Block("vision", "Vision transformer",
               (f"{image.depth} layers × {image.width}, {image.heads} heads",
-               f"{n_patches} × {n_patches} patches of {image.patch} px + class"), "tower", 2, 0),
+               f"{n_patches} × {n_patches} patches of {image.patch} px + CLS"), "tower", 2, 0),
         Block("image-vector", "Projection", (f"class token → {dim}", "unit length"), "step", 3, 0),
         Block("text", "Text", ("free text",), "input", 0, 1),
         Block("tokens", "Tokenizer", (longest, f"vocabulary {text.vocabulary}"), "step", 1, 1),

@@ -122,7 +122,7 @@ def _blocks(image: Tower, decoder: Tower) -> tuple[Block, ...]:
               "step", 1, 0),
         Block("vision", "Vision transformer",
               (f"{image.depth} layers × {image.width}, {image.heads} heads",
-               f"{grid} × {grid} patches of {image.patch} px + class"), "tower", 2, 0),
+               f"{grid} × {grid} patches of {image.patch} px + CLS"), "tower", 2, 0),
         Block("bridge", "Projection", (f"{image.width} → {decoder.width}",
                                        f"{image.passes[0].n_tokens} image tokens"), "step", 3, 0),
         Block("text", "Question", ("or nothing: a caption",), "input", 0, 1),

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vesalius.models.architecture import ArchitectureCard, Inspection, Similarity
+from vesalius.models.architecture import ArchitectureCard, Inspection, Similarity, Tower
 from vesalius.report.architecture_facts import (
     CKA_TITLE,
     TIMING_COLUMNS,
@@ -38,8 +38,10 @@ def _card(card: ArchitectureCard) -> Iterator[RenderableType]:
     rows = _table(title)
     for fact in facts(card):
         rows.add_row(Text(fact.name), Text(visible(fact.value)))
+    for tower in card.architecture.towers:
+        rows.add_row(Text(visible(tower.name), style="bold"), Text(_tower(tower)))
     yield rows
-    yield _towers(card)
+    yield Text()
     yield from _measured(card)
     yield from _geometry(card)
 
@@ -60,17 +62,12 @@ def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
-def _towers(card: ArchitectureCard) -> Table:
-    table = _table(
-        "", "Tower", "Dimensions", "Parameters", "Input", "Operations", right=("Parameters",)
-    )
-    for tower in card.architecture.towers:
-        dims = ", ".join(f"{fact.name} {fact.value}" for fact in tower_facts(tower))
-        first = (f"{tower.name}: {tower.kind}", dims, parameters(tower.parameters))
-        for number, done in enumerate(tower.passes):
-            cells = first if number == 0 else ("", "", "")
-            table.add_row(*(Text(visible(t)) for t in (*cells, done.input, pass_text(done))))
-    return table
+def _tower(tower: Tower) -> str:
+    """Kind and size, dimensions, then one line for every counted pass."""
+    dims = ", ".join(f"{fact.name} {fact.value}" for fact in tower_facts(tower))
+    passes = (f"{done.input}: {pass_text(done)}" for done in tower.passes)
+    first = f"{tower.kind}; {parameters(tower.parameters)} parameters"
+    return "\n".join(visible(line) for line in (first, dims, *passes))
 
 
 def _measured(card: ArchitectureCard) -> Iterator[RenderableType]:

@@ -137,12 +137,17 @@ def tower_facts(tower: Tower, /) -> list[Fact]:
     ]
 
 
+def flops(value: float, /) -> str:
+    """A number of floating point operations."""
+    return amount(value, unit="FLOPs")
+
+
 def pass_text(done: ForwardPass, /) -> str:
     """Operations of one pass, with the mean per token where there are tokens."""
-    whole = amount(done.flops, unit="FLOPs")
+    whole = flops(done.flops)
     if done.n_tokens < 2:
         return whole
-    return f"{whole} ({amount(done.flops_per_token, unit='FLOPs')} a token)"
+    return f"{whole} ({flops(done.flops_per_token)} a token)"
 
 
 def timing_cells(timing: Timing, /) -> tuple[str, ...]:

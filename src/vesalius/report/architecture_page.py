@@ -14,6 +14,7 @@ from vesalius.report.architecture_facts import (
     TIMING_COLUMNS,
     circumstances,
     facts,
+    flops,
     geometry_text,
     geometry_title,
     has_miniatures,
@@ -34,6 +35,7 @@ _STYLES = ("page.css", "architecture.css")
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "number": text_of,
     "parameters": parameters,
+    "flops": flops,
     "pass_text": pass_text,
     "tower_facts": tower_facts,
     "timing_cells": timing_cells,
