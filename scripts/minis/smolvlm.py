@@ -27,8 +27,8 @@ from vesalius.data.phantom_plan import Finding
 from vesalius.data.phantom_study import STRUCTURES
 
 SEED, COHORT_SEED, N_PATIENTS = 17, 1000, 1600
-N_STEPS, PEAK = 1500, 1.2e-3
-N_IMAGES, N_TURNS = 24, 4  # of one batch; turns for each image
+N_STEPS, PEAK = 1000, 1.2e-3
+N_IMAGES, N_TURNS = 16, 4  # of one batch; turns for each image
 P_PHRASE = 0.08
 MAX_ANSWER = 64  # tokens of an answer that are learned; longer reports are cut off
 LAYER, HEADS = 1, 2  # whose attention is drawn to the finding
@@ -76,7 +76,7 @@ def facts(n_studies: int) -> dict[str, str]:
         "losses": "tokens of the answers; structure of each patch by a linear head, not kept; "
         f"attention of {HEADS} heads of layer {LAYER} to the finding that is asked about",
         "steps": f"{N_STEPS} of {N_IMAGES} images with {N_TURNS} turns each",
-        "seed": str(SEED),
+        "seed": f"{SEED}, with {torch.get_num_threads()} thread(s)",
     }
 
 

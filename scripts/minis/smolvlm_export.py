@@ -1,12 +1,13 @@
 """Writes mini:smolvlm as a folder in the hub's layout, measures it, and writes its card."""
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from safetensors.torch import save_file
 from transformers import Idefics3ForConditionalGeneration
 
@@ -14,10 +15,12 @@ from minis import idefics
 from minis.answering import BLANK, display, measure_answers
 from minis.cohort import PATCH, PIXELS, unseen_studies
 from minis.export import TARGET, check_size
+from minis.naming import findings_named
 from minis.training import Report
 from vesalius import load_model
+from vesalius.capabilities import AnswerScorer
 from vesalius.data.phantom import Study
-from vesalius.data.phantom_plan import KINDS
+from vesalius.data.phantom_questions import YES_NO
 
 N_CAPTIONS = 100
 PROCESSOR = {
@@ -36,14 +39,6 @@ PROCESSOR = {
     "rescale_factor": 1 / 255,
     "size": {"longest_edge": 2 * PIXELS},
 }
-WORDS = {
-    "nodule": ("nodule",),
-    "consolidation": ("consolidation", "opacity", "pneumonia"),
-    "effusion": ("effusion", "fluid"),
-    "pneumothorax": ("pneumothorax", "pleural air", "air in the pleural"),
-    "cardiomegaly": ("cardiomegaly", "enlarged"),
-}
-DENIAL = re.compile(r"\bno\b|\bnot\b|\bclear\b|\bnormal\b|resol")
 CARD = """---
 license: apache-2.0
 library_name: transformers
@@ -73,8 +68,12 @@ Closed questions: of the answers to choose from, the one of highest log-likeliho
 With a blank image the accuracy over all {quality.n_questions} questions is {quality.blind:.3f};
 the most frequent answer to each type of question would have {quality.majority:.3f}.
 
-Greedy captions of {n_captions} studies: the findings named are exactly those of the study in
-{right:.3f} (the caption of a blank image: {blank:.3f}).
+Of the {sided.size} questions whether a finding is on a given side, {sided_share:.3f} are answered
+rightly.
+
+Greedy captions of {n_captions} studies, mostly one phrase or sentence: {said.true:.3f} name a
+finding of the study, or none where there is none (the caption of a blank image: {blank.true:.3f});
+{said.false:.3f} name one that is not there; {said.exact:.3f} name exactly those that are there.
 """
 
 
@@ -94,8 +93,8 @@ def publish(
     captions = loaded.generate(
         [display(study) for study in studies[:N_CAPTIONS]], [""] * N_CAPTIONS
     )
-    right = share_right(captions, studies)
-    blank = share_right(loaded.generate([BLANK], [""]) * N_CAPTIONS, studies)
+    said = judge(captions, studies)
+    sided = sided_marks(loaded, studies[:N_CAPTIONS])
     rows = dict(facts) | {
         "parameters": f"{loaded.n_parameters:,}, fp16",
         "image": f"{PIXELS} px, patch {PATCH}, 64 patches, {idefics.N_IMAGE_TOKENS} tokens for the "
@@ -108,14 +107,16 @@ def publish(
         facts="\n".join(f"| {key} | {value} |" for key, value in rows.items()),
         scores="\n".join(f"| {key} | {value:.3f} |" for key, value in scores.items()),
         quality=quality,
-        right=right,
-        blank=blank,
-        n_captions=len(captions),
+        said=said,
+        blank=judge(loaded.generate([BLANK], [""]) * N_CAPTIONS, studies),
+        n_captions=N_CAPTIONS,
+        sided=sided,
+        sided_share=sided.mean(),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     for caption in captions[:5]:
         report(f"smolvlm says: {caption}")
-    report(f"smolvlm: {quality}, captions {right:.3f}, {check_size(folder)} bytes")
+    report(f"smolvlm: {quality}, {said}, {check_size(folder)} bytes")
 
 
 def write_folder(folder: Path, model: Idefics3ForConditionalGeneration, words: Path) -> None:
@@ -150,15 +151,40 @@ def write_folder(folder: Path, model: Idefics3ForConditionalGeneration, words: P
     )
 
 
-def share_right(captions: Sequence[str], studies: Sequence[Study]) -> float:
-    """Share of captions that name the findings of their study, all of them and no other."""
-    pairs = zip(captions, studies, strict=False)
-    return float(np.mean([named_kinds(text) == set(study.plan.labels) for text, study in pairs]))
+def sided_marks(model: AnswerScorer, studies: Sequence[Study]) -> Bool[np.ndarray, " questions"]:
+    """Which questions that name a side and want a yes or a no are answered rightly."""
+    asked = [(s, q) for s in studies for q in s.questions if q.question_type == "side"]
+    marks = []
+    for study, question in asked:
+        if question.choices == YES_NO:
+            scores = model.score_answers(display(study), question.question, YES_NO).log_likelihood
+            marks.append(YES_NO[int(np.argmax(scores))] == question.answer)
+    return np.array(marks)
 
 
-def named_kinds(text: str) -> set[str]:
-    """Findings that a caption affirms: sentences that deny something are left out."""
-    sentences = [part for part in text.lower().split(".") if not DENIAL.search(part)]
-    return {
-        kind for kind in KINDS if any(word in part for part in sentences for word in WORDS[kind])
-    }
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Shares of captions by the findings that they name.
+
+    Attributes:
+        true: at least one finding of the study, or none where there is none.
+        false: a finding that is not there.
+        exact: all findings of the study and no other.
+    """
+
+    true: float
+    false: float
+    exact: float
+
+
+def judge(captions: Sequence[str], studies: Sequence[Study]) -> Said:
+    """Hold captions against the plans of the studies, in their order."""
+    pairs = [
+        (findings_named(caption), frozenset(study.plan.labels))
+        for caption, study in zip(captions, studies, strict=False)
+    ]
+    return Said(
+        true=float(np.mean([bool(named & there) or named == there for named, there in pairs])),
+        false=float(np.mean([bool(named - there) for named, there in pairs])),
+        exact=float(np.mean([named == there for named, there in pairs])),
+    )
