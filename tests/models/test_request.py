@@ -11,38 +11,14 @@ import pytest
 import tiny_checkpoints as tiny
 
 from conftest import TEXTS
-from vesalius.catalog import MODELS, describe, load_model, open_model, parse_model, resolve_model
-from vesalius.errors import InputError, ModelError, WeightsMissingError
+from vesalius.catalog import describe, load_model, open_model, parse_model, resolve_model
+from vesalius.errors import InputError, WeightsMissingError
 from vesalius.models.clip import Clip
-from vesalius.models.clipmd import ClipMd
 from vesalius.models.generic import HfDualEncoder
 from vesalius.models.locate import embedded_folder
 from vesalius.records import Image
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.mark.parametrize("name", list(MODELS))
-def test_real_repositories_load_from_the_cache_without_network(
-    name: str,
-    checkpoints: Path,
-    hub_cache: Path,
-    no_network: list[str],
-    pictures: list[Image],
-) -> None:
-    """Genuine id, pinned commit and genuine loading code, with no attempt to connect."""
-    entry = MODELS[name]
-    revision = entry.revision or SHA
-    tiny.offline_hub(hub_cache, entry.repo, checkpoints / name, revision=revision)
-    with pytest.raises(ModelError, match="allow_pickle_weights"):
-        load_model(name, device="cpu")
-    model = load_model(name, device="cpu", allow_pickle_weights=True, fit="pad")
-    assert isinstance(model, ClipMd if name == "clipmd" else Clip)
-    assert (model.card.name, model.card.source) == (name, entry.repo)
-    assert (model.card.revision, model.card.license) == (revision, entry.license)
-    assert "pytorch_model.bin" in model.card.weights
-    assert model.score_texts(pictures, TEXTS).shape == (3, 3)
-    assert no_network == []
 
 
 GUARDED = """
@@ -87,6 +63,7 @@ def test_an_uncatalogued_repository_loads_by_the_generic_adapter(
     ("text", "command", "path"),
     [
         ("clip", "vesalius fetch clip", "--model clip=path/to/folder"),
+        ("clip[fit=pad]", "vesalius fetch clip`", "--model clip=path/to/folder"),
         ("hf:org/name", "vesalius fetch hf:org/name", "--model path/to/folder"),
     ],
 )
