@@ -12,7 +12,7 @@ from vesalius.models.architecture import Architecture, Block
 from vesalius.report.exports import visible
 from vesalius.report.figures import shorten
 
-WIDTH, GAP, LINE, LANE_GAP = 166.0, 34.0, 15.0, 26.0
+WIDTH, GAP, LINE, LANE_GAP = 178.0, 30.0, 15.0, 26.0
 _MARGIN, _HEAD = 6.0, 38.0
 _LABEL_LENGTH, _LINE_LENGTH = 24, 31
 
