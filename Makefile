@@ -10,7 +10,10 @@ DEPENDENCIES := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -
 CORE := $(VENV)/core-$(DEPENDENCIES)
 DEV := $(VENV)/dev-$(DEPENDENCIES)
 
-.PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser format
+ORACLE_ENV := $(VENV)/oracle
+ORACLE := $(ORACLE_ENV)/done-$(DEPENDENCIES)
+
+.PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser oracle format
 
 demo: $(CORE)          ## the embedded default: miniature checkpoints × synthetic cohort, offline
 	$(PY) -m vesalius demo --out demo-run
@@ -25,6 +28,9 @@ realdata: $(DEV)       ## tests on real images, which must lie in ../shared/data
 
 browser: $(DEV)        ## tests of the report in headless Chromium
 	$(PY) -m pytest -m browser
+
+oracle: $(ORACLE)      ## tests against open_clip and hi-ml, which live in an environment of their own
+	$(ORACLE_ENV)/bin/python -m pytest -m oracle tests/oracle
 
 lint: $(DEV)
 	$(PY) -m ruff check .
@@ -62,6 +68,15 @@ $(CORE): | $(VENV)/bin/python
 
 $(DEV): $(CORE)
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# What the oracle extra names, without its dependencies: some ask for a torch of another build, or
+# for packages that no test needs. Apart, because an installed torchvision changes transformers.
+$(ORACLE):
+	$(PYTHON) -m venv $(ORACLE_ENV)
+	$(ORACLE_ENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(ORACLE_ENV)/bin/python -m pip install --quiet --no-deps open_clip_torch==3.3.0 timm==1.0.31 \
+	  torchvision==0.28.0 hi-ml-multimodal==0.2.2 ftfy wcwidth
 	@touch $@
 
 $(VENV)/bin/python:

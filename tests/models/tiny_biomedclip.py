@@ -155,3 +155,12 @@ def bert_config() -> dict[str, object]:
         "max_position_embeddings": 512, "type_vocab_size": 2, "layer_norm_eps": 1e-12,
         "pad_token_id": 0, "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
     }  # fmt: skip
+
+
+def scenes() -> list[np.ndarray]:
+    """Landscape grey, portrait colour with an odd excess, small square; smooth, then noise."""
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[0:200, 0:333]
+    waves = 127 + 60 * np.sin(x / 17) + 60 * np.cos(y / 11 + x / 40)
+    colour = rng.integers(0, 256, (301, 200, 3))
+    return [a.astype(np.uint8) for a in (waves, colour, rng.integers(0, 256, (60, 60)))]
