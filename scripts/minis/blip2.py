@@ -4,7 +4,10 @@ The Q-Former sees the image but not the question, so its queries are given place
 each lateral finding on each side and one for the heart; the others are free.
 """
 
+import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,8 +16,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPModel
 
-from minis.blip2_card import publish
-from minis.blip2_network import N_QUERIES, QUERY_WIDTH, configuration, new_model, start_from_clip
+from minis.blip2_card import write_card
+from minis.blip2_network import (
+    N_QUERIES,
+    QUERY_WIDTH,
+    configuration,
+    new_model,
+    start_from_clip,
+    write_files,
+)
 from minis.cohort import GRID, PIXELS, Cohort, build_cohort
 from minis.dialogue import HEART, Turn, draw_turns, spoken
 from minis.export import TARGET
@@ -35,7 +45,7 @@ from vesalius.models.blip2_network import Parts, answer_labels, answer_logits, a
 
 COHORT_SEED, N_PATIENTS, SEED = 1000, 1600, 14
 BATCH, TURNS_AN_IMAGE = 32, 3
-N_LOOKING, N_SPEAKING, PEAK = 200, 800, 1.2e-3
+N_LOOKING, N_SPEAKING, PEAK = 100, 400, 1.5e-3
 FINDING_WEIGHT = torch.tensor(2.0)
 
 
@@ -175,18 +185,26 @@ def make(say: Report, *, n_looking: int = N_LOOKING, n_speaking: int = N_SPEAKIN
     """Train mini:blip2 from the finished mini:clip, write its folder and its card."""
     cohort = build_cohort(COHORT_SEED, splits=("train",), n_patients=N_PATIENTS)
     torch.manual_seed(SEED)
-    folder = TARGET / "blip2"
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = write_t5_tokenizer(folder, spoken(cohort, np.random.default_rng([SEED, 0])))
-    config = configuration(tokenizer)
-    model = new_model(config)
-    clip = CLIPModel.from_pretrained(TARGET / "clip", dtype=torch.float32)
-    start_from_clip(model, clip, cohort.images[:64])
-    parts = Parts(model, tokenizer, None, "crop")
-    school(parts, cohort, say, n_looking=n_looking, n_speaking=n_speaking)
-    facts = {
+    with tempfile.TemporaryDirectory() as scratch:
+        words = Path(scratch)
+        tokenizer = write_t5_tokenizer(words, spoken(cohort, np.random.default_rng([SEED, 0])))
+        config = configuration(tokenizer)
+        model = new_model(config)
+        clip = CLIPModel.from_pretrained(TARGET / "clip", dtype=torch.float32)
+        start_from_clip(model, clip, cohort.images[:64])
+        parts = Parts(model, tokenizer, None, "crop")
+        school(parts, cohort, say, n_looking=n_looking, n_speaking=n_speaking)
+        folder = TARGET / "blip2"
+        shutil.copytree(words, folder, dirs_exist_ok=True)
+    write_files(folder, model, config)
+    write_card(folder, _facts(len(cohort.images), n_looking, n_speaking), say)
+
+
+def _facts(n_studies: int, n_looking: int, n_speaking: int) -> dict[str, str]:
+    """How it was made, for the card."""
+    return {
         "training data": f"Vesalius synthetic cohort of seed {COHORT_SEED}: {N_PATIENTS} train "
-        f"patients, {len(cohort.images)} radiographs; nobody was imaged",
+        f"patients, {n_studies} radiographs; nobody was imaged",
         "texts": "captions on an empty prompt, closed and open questions, drawn anew at every step",
         "start": "vision blocks of the finished mini:clip; the rest random",
         "steps": f"{n_looking} of vision tower and Q-Former, {n_speaking} of all parts; "
@@ -199,4 +217,3 @@ def make(say: Report, *, n_looking: int = N_LOOKING, n_speaking: int = N_SPEAKIN
         "`spiece.model`",
         "made by": "`make minis` (`scripts/train_minis.py`)",
     }
-    publish(folder, model, config, facts, say)

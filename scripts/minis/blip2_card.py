@@ -2,25 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from minis.answering import AnswerQuality, display, measure_answers
-from minis.blip2_network import write_files
-from minis.cohort import GRID, patch_coverage, unseen_studies
+from minis.cohort import DEMO_SEED, GRID, indices, patch_coverage
 from minis.export import check_size
 from minis.naming import findings_named
 from minis.training import COVERED, Report
-from vesalius.data.phantom import Study
+from vesalius.data.phantom import Study, make_patient
 from vesalius.data.phantom_plan import Finding
 from vesalius.data.phantom_questions import place_phrase
 from vesalius.data.phantom_study import STRUCTURES
 from vesalius.models.blip2 import Blip2, load
 from vesalius.models.checkpoint import open_folder
 
-N_STUDIES = 100
+N_UNSEEN = 80  # patients
 CARD = """---
 license: apache-2.0
 library_name: transformers
@@ -117,14 +116,12 @@ def _place(coverage: np.ndarray, finding: Finding) -> np.ndarray:
     return covered
 
 
-def publish(
-    folder: Path, model: nn.Module, config: dict[str, object], facts: dict[str, str], say: Report
-) -> None:
-    """Write the folder, measure it as a user would load it, and write its card."""
-    write_files(folder, model, config)
+def write_card(folder: Path, facts: dict[str, str], say: Report) -> None:
+    """Measure the finished folder as a user would load it, and write its card."""
     loaded = load(open_folder(folder), name="mini:blip2", options={}, device="cpu")
-    studies = unseen_studies()[:N_STUDIES]
-    answers = measure_answers(loaded, studies, n_studies=N_STUDIES)
+    chosen = indices(DEMO_SEED, ("test",), N_UNSEEN)
+    studies = list(chain.from_iterable(make_patient(DEMO_SEED, index) for index in chosen))
+    answers = measure_answers(loaded, studies, n_studies=len(studies))
     captions, maps = measure_captions(loaded, studies), measure_maps(loaded, studies)
     say(f"blip2: {answers}, {captions}, {maps}")
     card = CARD.format(
