@@ -21,14 +21,17 @@ ON_CASES += ("hd95[voxel]", "nsd[surfel,1mm]", "nsd[surfel,2mm]", "nsd[surfel,5m
 ON_PHRASES = ("iou[box]", "precision@iou0.1", "precision@iou0.3", "precision@iou0.5")
 ON_PHRASES += ("detection_rate", "false_positive_rate[absent]", "pointing_game", "energy_in_box")
 ON_PHRASES += ("cnr[absolute]", "cnr[signed]", "miou[0.1-0.5]")
+ON_ANSWERS = ("exact_match", "exact_match[normalised]", "token_f1", "token_recall", "rouge_l")
+ON_ANSWERS += ("meteor[nltk-2007]",)
 KINDS = {
     **dict.fromkeys(ON_SCORES, "scores"),
     **dict.fromkeys(ON_DECISIONS, "decisions"),
     **dict.fromkeys(ON_CLASSES, "classes"),
     **dict.fromkeys(ON_PROBABILITIES, "probabilities"),
     **dict.fromkeys(ON_QUERIES, "queries"),
-    **dict.fromkeys(ON_CASES + ON_PHRASES, "units"),
+    **dict.fromkeys(ON_CASES + ON_PHRASES + ON_ANSWERS, "units"),
     "ap@0.5": "boxes",
+    **{f"bleu{order}[sacrebleu]": "statistics" for order in (1, 2, 3, 4)},
 }
 
 
@@ -43,12 +46,21 @@ def _arrays(kind: str, rng: np.random.Generator, n: int) -> tuple[np.ndarray, ..
     if kind == "probabilities":
         raw = rng.integers(1, 4, (n, 3)).astype(float)
         return rng.integers(0, 3, n), raw / raw.sum(axis=1, keepdims=True)
-    if kind == "boxes":
-        is_box = rng.random(n) < 0.5
-        missed = is_box & (rng.random(n) < 0.3)
-        return is_box, np.where(missed, -np.inf, rng.integers(0, 6, n))
+    if kind in ("statistics", "boxes"):
+        return _pooled(kind, rng, n)
     column = rng.integers(1, 6, n) / 2 if kind == "queries" else rng.integers(0, 5, n) / 4
     return (np.where(rng.random(n) < 0.2, np.nan, column),)
+
+
+def _pooled(kind: str, rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
+    """What is summed or ranked over all rows: counts of n-grams, or boxes and their scores."""
+    if kind == "statistics":  # longer n-grams are fewer, and matched at most as often
+        predicted = np.clip(rng.integers(0, 7, (n, 1)) - np.arange(4), 0, None)
+        matched = np.minimum.accumulate(rng.integers(0, 7, (n, 4)), axis=1).clip(max=predicted)
+        return (np.hstack([matched, predicted, predicted[:, :1], rng.integers(0, 6, (n, 1))]),)
+    is_box = rng.random(n) < 0.5
+    missed = is_box & (rng.random(n) < 0.3)
+    return is_box, np.where(missed, -np.inf, rng.integers(0, 6, n))
 
 
 def _repeated(

@@ -59,6 +59,17 @@ from vesalius.metrics.segmentation import (
     pixel_auprc,
 )
 from vesalius.metrics.table import METRICS, MetricInfo
+from vesalius.metrics.text import (
+    bleu,
+    bleu_statistics,
+    exact_match,
+    exact_match_normalised,
+    meteor,
+    normalise_answer,
+    rouge_l,
+    token_f1,
+    token_recall,
+)
 
 __all__ = [
     "METRICS",
@@ -69,6 +80,8 @@ __all__ = [
     "auroc",
     "average_precision",
     "balanced_accuracy",
+    "bleu",
+    "bleu_statistics",
     "box_iou",
     "boxes_in_map",
     "brier",
@@ -81,6 +94,8 @@ __all__ = [
     "ece_top_label",
     "effective_rank",
     "energy_inside",
+    "exact_match",
+    "exact_match_normalised",
     "f1",
     "false_positive",
     "hd95",
@@ -95,9 +110,11 @@ __all__ = [
     "mcc",
     "mean_cosine",
     "mean_iou",
+    "meteor",
     "missed",
     "modality_gap",
     "ndcg",
+    "normalise_answer",
     "nsd",
     "pixel_auprc",
     "pointing_game",
@@ -111,7 +128,10 @@ __all__ = [
     "recall_at",
     "reciprocal_rank",
     "region_iou",
+    "rouge_l",
     "specificity",
     "specificity_at_sensitivity",
+    "token_f1",
+    "token_recall",
     "uniformity",
 ]

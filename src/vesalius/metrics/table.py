@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from vesalius.metrics import boxes, calibration, calibration_batched, classification
+from vesalius.metrics import boxes, calibration, calibration_batched, classification, text
 from vesalius.metrics import classification_batched as batched
 from vesalius.metrics.retrieval import CUTOFFS
 from vesalius.metrics.segmentation import TOLERANCES_MM
@@ -233,6 +233,32 @@ def _grounding() -> list[MetricInfo]:
     ]
 
 
+_SQUAD = "doi:10.18653/v1/D16-1264"
+
+
+def _text() -> list[MetricInfo]:
+    """Aggregates over answers (`text.answer_values`), and BLEU over `text.bleu_statistics`."""
+    means = {
+        "exact_match": "same characters",
+        "exact_match[normalised]": _SQUAD,
+        "token_f1": _SQUAD,
+        "token_recall": _SQUAD,
+        "rouge_l": "https://aclanthology.org/W04-1013; no stemming",
+        "meteor[nltk-2007]": "https://aclanthology.org/W07-0734; words and Porter stems, "
+        "no synonyms (no WordNet)",
+    }
+    bleu = [
+        MetricInfo(
+            name=f"bleu{order}[sacrebleu]",
+            function=partial(text.bleu, order=order),
+            batched=partial(text.bleu_batched, order=order),
+            source=f"doi:10.3115/1073083.1073135; doi:10.18653/v1/W18-6319: {text.BLEU_SETTINGS}",
+        )
+        for order in range(1, text.MAX_ORDER + 1)
+    ]
+    return [*(_mean(name, source) for name, source in means.items()), *bleu]
+
+
 METRICS: Mapping[str, MetricInfo] = MappingProxyType(
     {
         metric.name: metric
@@ -243,6 +269,7 @@ METRICS: Mapping[str, MetricInfo] = MappingProxyType(
             *_retrieval(),
             *_segmentation(),
             *_grounding(),
+            *_text(),
         )
     }
 )
