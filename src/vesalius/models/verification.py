@@ -70,7 +70,7 @@ def verify(model: object, card: ModelCard, request: ModelRequest, /) -> list[Che
     ]
 
 
-def test_image() -> Image:
+def standard_image() -> Image:
     """A disc on a ramp, 240 × 320: the same picture on every machine."""
     rows, columns = np.mgrid[0:240, 0:320]
     ramp = 40 + 120 * columns / 319
@@ -143,7 +143,7 @@ def _scale(model: object, request: ModelRequest) -> Iterator[Check]:
 
 def _answers(model: object) -> Iterator[Check]:
     """Numbers of fixed inputs: equal on two machines if everything before them is."""
-    image = test_image()
+    image = standard_image()
     if isinstance(model, TextEncoder):
         rows = model.encode_texts(TEXTS)
         yield _number(f"cosine of {TEXTS[0]!r} and {TEXTS[1]!r}", float(rows[0] @ rows[1]))
