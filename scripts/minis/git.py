@@ -31,7 +31,7 @@ from vesalius.data.phantom_study import STRUCTURES
 
 SEED, COHORT_SEED, N_PATIENTS = 16, 1000, 1600
 N_STEPS, PEAK = 700, 1.2e-3
-N_IMAGES, N_TURNS = 24, 4  # of one batch; turns about each image
+N_IMAGES, N_TURNS = 16, 4  # of one batch; turns about each image
 MAX_CAPTION = 48  # tokens; in place of a longer report, a caption of one sentence
 P_PHRASE = 0.08  # turns that are the bare phrase for one finding
 W_CAPTIONS, W_PLACE, W_PATCHES = 0.7, 0.1, 1.0
