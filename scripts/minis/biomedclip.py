@@ -17,13 +17,12 @@ from minis.cohort import Cohort, build_cohort
 from minis.export import TARGET
 from minis.network import DIM, Seen, to_input
 from minis.texts import corpus
-from minis.training import Report, Schooling, contrast, supervise
+from minis.training import Report, Schooling, contrast
 from minis.wordpiece import write_bert_tokenizer
 from vesalius.models.biomedclip_network import Network
 
 SEED, COHORT_SEED, N_PATIENTS = 14, 1000, 1600
-N_SUPERVISED, N_CONTRASTIVE = 400, 500
-PEAK_SUPERVISED, PEAK_CONTRASTIVE = 8e-4, 1e-3
+N_STEPS, PEAK = 400, 8e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,8 +94,7 @@ def _train(cohort: Cohort, words: Path, report: Report) -> Network:
     grey = torch.from_numpy(cohort.images[:200].astype(np.float32) / 255)
     start_from_clip(network, clip, to_input(grey))
     school = Schooling(BiomedClipPupil(network, tokenizer), cohort, "figure", SEED, report)
-    supervise(school, n_steps=N_SUPERVISED, peak=PEAK_SUPERVISED)
-    contrast(school, n_steps=N_CONTRASTIVE, peak=PEAK_CONTRASTIVE)
+    contrast(school, n_steps=N_STEPS, peak=PEAK)
     return network
 
 
@@ -108,6 +106,6 @@ def _facts(n_studies: int) -> dict[str, str]:
         "captions": "style `figure`, drawn anew at every step; prompts with and without "
         '"no"; names of structures for the patches',
         "start": "image tower of the finished mini:clip; text tower random",
-        "steps": f"{N_SUPERVISED} supervised, {N_CONTRASTIVE} contrastive",
+        "steps": f"{N_STEPS} contrastive",
         "seed": str(SEED),
     }
