@@ -50,7 +50,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name, mini:NAME, folder, hf:org/name, endpoint:MODEL@URL; all, mini:all."
+            help="Name, mini:NAME, folder, hf:org/name, endpoint:MODEL@URL; all, mini:all. "
+            r"Options in brackets: clip\[fit=pad]."
         ),
     ] = None,
     data: Annotated[list[str] | None, typer.Option(help="Dataset folder.")] = None,
