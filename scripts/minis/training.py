@@ -159,7 +159,7 @@ def meaning(study: StudyPlan) -> frozenset[tuple[str, str, str]]:
     return frozenset((f.kind, f.side, f.zone) for f in study.findings)
 
 
-class _Losses:
+class Losses:
     """The three questions of the contrastive stage; holds the scale of the patch question."""
 
     def __init__(self, school: Schooling, rng: np.random.Generator) -> None:
@@ -228,7 +228,7 @@ def contrast(school: Schooling, *, n_steps: int, peak: float = 8e-4) -> None:
     """Teach both towers captions, prompts of both polarities, and words for patches."""
     rng = np.random.default_rng([school.seed, 2])
     torch.manual_seed(school.seed + 1)
-    losses = _Losses(school, rng)
+    losses = Losses(school, rng)
     pupil = school.pupil
     parameters = [*pupil.parameters(), losses.patch_scale]
     optimizer, schedule = optimizer_for(parameters, n_steps, peak)
