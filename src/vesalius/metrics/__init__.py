@@ -22,6 +22,7 @@ from vesalius.metrics.classification import (
     specificity,
     specificity_at_sensitivity,
 )
+from vesalius.metrics.distances import frechet_distance, kernel_distance
 from vesalius.metrics.geometry import (
     alignment,
     effective_rank,
@@ -58,6 +59,7 @@ from vesalius.metrics.segmentation import (
     nsd,
     pixel_auprc,
 )
+from vesalius.metrics.similarity import ms_ssim, psnr, ssim
 from vesalius.metrics.table import METRICS, MetricInfo
 from vesalius.metrics.text import (
     bleu,
@@ -98,9 +100,11 @@ __all__ = [
     "exact_match_normalised",
     "f1",
     "false_positive",
+    "frechet_distance",
     "hd95",
     "hit_at",
     "iou",
+    "kernel_distance",
     "linear_cka",
     "linear_cka_unbiased",
     "macro_auprc",
@@ -113,6 +117,7 @@ __all__ = [
     "meteor",
     "missed",
     "modality_gap",
+    "ms_ssim",
     "ndcg",
     "normalise_answer",
     "nsd",
@@ -121,6 +126,7 @@ __all__ = [
     "precision",
     "precision_at",
     "prevalence",
+    "psnr",
     "r_precision",
     "rank_first",
     "rank_positives",
@@ -131,6 +137,7 @@ __all__ = [
     "rouge_l",
     "specificity",
     "specificity_at_sensitivity",
+    "ssim",
     "token_f1",
     "token_recall",
     "uniformity",
