@@ -17,7 +17,7 @@ from vesalius.data.phantom_plan import KINDS
 from vesalius.models.biovilt_input import stretched
 
 SEED, COHORT_SEED, N_PATIENTS = 18, 1000, 1600
-N_SUPERVISED, N_FOLLOWED = 450, 700
+N_SUPERVISED, N_FOLLOWED = 400, 500
 
 
 def make(report: Report) -> None:

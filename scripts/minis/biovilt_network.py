@@ -99,7 +99,7 @@ def seen(patches: Float[Tensor, "n d rows columns"]) -> Seen:
 def new_pupil(tokenizer: BertTokenizerFast, *, seed: int) -> BiovilTPupil:
     """Random weights; the last norm of each block starts small, as if there were no block."""
     torch.manual_seed(seed)
-    network = image_network(SIZES)
+    network = image_network(SIZES).to(memory_format=torch.channels_last)
     for name, parameter in network.named_parameters():
         if name.endswith("bn3.weight"):
             nn.init.constant_(parameter, 0.2)
