@@ -45,7 +45,7 @@ from vesalius.models.blip2_network import Parts, answer_labels, answer_logits, a
 
 COHORT_SEED, N_PATIENTS, SEED = 1000, 1600, 14
 BATCH, TURNS_AN_IMAGE = 32, 3
-N_LOOKING, N_SPEAKING, PEAK = 100, 400, 1.5e-3
+N_LOOKING, N_SPEAKING, PEAK = 120, 600, 1.5e-3
 FINDING_WEIGHT = torch.tensor(2.0)
 
 
@@ -195,7 +195,9 @@ def make(say: Report, *, n_looking: int = N_LOOKING, n_speaking: int = N_SPEAKIN
         parts = Parts(model, tokenizer, None, "crop")
         school(parts, cohort, say, n_looking=n_looking, n_speaking=n_speaking)
         folder = TARGET / "blip2"
-        shutil.copytree(words, folder, dirs_exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(words.iterdir()):
+            shutil.copyfile(path, folder / path.name)
     write_files(folder, model, config)
     write_card(folder, _facts(len(cohort.images), n_looking, n_speaking), say)
 
