@@ -81,11 +81,12 @@ def framing_of(config: Mapping[str, Json], /, *, side: int, fit: Fit) -> Framing
 
 
 def _channels(settings: Mapping[str, Json], name: str) -> tuple[float, float, float]:
-    values = settings.get(name)
+    given = settings.get(name)
     least = 1e-6 if name == "std" else 0.0
-    numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+    values = given if isinstance(given, list) else []
+    numbers = all(type(value) in (int, float) for value in values)
     if not (numbers and len(values) == 3 and min(values) >= least):
-        raise ModelError(f"{FILE}: {name}: expected three numbers >= {least}, got {values!r}")
+        raise ModelError(f"{FILE}: {name}: expected three numbers >= {least}, got {given!r}")
     red, green, blue = map(float, values)
     return red, green, blue
 
