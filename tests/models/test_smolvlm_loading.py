@@ -63,12 +63,14 @@ def _without_template(folder: Path) -> None:
     (folder / "chat_template.json").unlink()
 
 
-def _without_processor(folder: Path) -> None:
-    """Nothing says any more which class joins tokenizer and image processor."""
-    (folder / "processor_config.json").unlink()
-    tiny_smolvlm.change_json(folder / "config.json", model_type="idefics3")
-    for name in ("preprocessor_config.json", "tokenizer_config.json"):
-        tiny_smolvlm.change_json(folder / name, processor_class="CLIPProcessor")
+def _another_processor(folder: Path) -> None:
+    """One that would leave a single image token in the prompt."""
+    tiny_smolvlm.change_json(folder / "processor_config.json", processor_class="CLIPProcessor")
+    tiny_smolvlm.change_json(folder / "tokenizer_config.json", chat_template=tiny_smolvlm.TEMPLATE)
+
+
+def _unreadable_processor(folder: Path) -> None:
+    (folder / "processor_config.json").write_text("[", "utf-8")
 
 
 def _wrong_token_count(folder: Path) -> None:
@@ -90,7 +92,8 @@ def _wrong_tile(folder: Path) -> None:
     [
         (_without_end_token, "the tokenizer is without <end_of_utterance>"),
         (_without_template, "no chat template"),
-        (_without_processor, "cannot read the processor|expected a processor of Idefics3"),
+        (_another_processor, "expected an Idefics3Processor, got CLIPProcessor"),
+        (_unreadable_processor, "cannot read the image processor"),
         (_wrong_token_count, "'tokens of a tile': 4.* got .*'tokens of a tile': 9"),
         (_wrong_image_token, "'id of <image>': 7"),
         (_wrong_tile, "'tile': 64.* got .*'tile': 32"),
@@ -119,10 +122,11 @@ def test_the_real_repository_loads_from_the_cache(
     folder: Path, hub_cache: Path, no_network: list[str], pictures: list[Image]
 ) -> None:
     """Genuine id and loading code, offline, with the licence and no pickle."""
-    tiny.offline_hub(hub_cache, tiny_smolvlm.REPO, folder, revision=SHA)
+    revision = MODELS["smolvlm"].revision or SHA
+    tiny.offline_hub(hub_cache, tiny_smolvlm.REPO, folder, revision=revision)
     model = load_model("smolvlm", device="cpu", image_splitting=True)
     assert isinstance(model, SmolVlm)
-    assert (model.card.source, model.card.revision) == (tiny_smolvlm.REPO, SHA)
+    assert (model.card.source, model.card.revision) == (tiny_smolvlm.REPO, revision)
     assert model.card.license == "Apache-2.0"
     assert {"chat_template.json", "model.safetensors", "merges.txt"} <= set(model.card.weights)
     assert model.encode_images(pictures).shape == (3, 48)

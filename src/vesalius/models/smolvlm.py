@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from transformers import Idefics3Config, Idefics3ForConditionalGeneration
+from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor
 
 from vesalius.capabilities import AnswerScores
 from vesalius.errors import ModelError
@@ -273,6 +273,11 @@ def load(
 def _check_agreement(adapter: SmolVlm, checkpoint: Checkpoint) -> None:
     """Processor and network must agree on tile, tokens per tile and the image token."""
     config, processor = adapter.model.config, adapter.processor
+    if not isinstance(processor, Idefics3Processor):
+        raise ModelError(
+            f"{checkpoint.folder}: expected an Idefics3Processor, got {type(processor).__name__}; "
+            "processor_config.json belongs to another model"
+        )
     side, n_tokens = config.vision_config.image_size, adapter._token_side**2
     expected = {"tile": side, "tokens of a tile": n_tokens, "id of <image>": config.image_token_id}
     found = {
