@@ -16,8 +16,9 @@ from conftest import TEXTS
 from vesalius.capabilities import Attributor, DenseEncoder, DualEncoder, TextScorer
 from vesalius.catalog import MODELS, describe, load_model, parse_model
 from vesalius.errors import InputError, ModelError
-from vesalius.models.biomedclip import BiomedClip
+from vesalius.models.biomedclip import BiomedClip, load
 from vesalius.models.biomedclip_input import model_input
+from vesalius.models.checkpoint import open_folder
 from vesalius.models.conformance import check_adapter
 from vesalius.records import Geometry, Image
 
@@ -292,6 +293,11 @@ def test_an_unreadable_configuration_is_named(safe_copy: Path) -> None:
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ModelError, match=message):
             loaded(safe_copy)
+    path.rename(safe_copy / "config.json")
+    with pytest.raises(ModelError, match="without"):
+        loaded(safe_copy)
+    with pytest.raises(ModelError, match=r"without open_clip_config.json"):
+        load(open_folder(safe_copy), name="biomedclip", options={}, device="cpu")
 
 
 def test_geometry_follows_the_crop_of_torchvision(folders: Path, model: BiomedClip) -> None:
