@@ -45,7 +45,7 @@ def test_settings_change_the_card() -> None:
 
 
 def test_default_protocols() -> None:
-    """Image-to-image search is part of `embedding`; alone it runs on request."""
+    """All that there are: image-to-image search is what every model can be compared in."""
     assert default_protocols("classification") == (
         "zero-shot",
         "linear-probe",
@@ -53,7 +53,7 @@ def test_default_protocols() -> None:
         "few-shot",
         "option-likelihood",
     )
-    assert default_protocols("retrieval") == ("embedding",)
+    assert default_protocols("retrieval") == ("embedding", "image-embedding")
 
 
 def test_unknown_names_are_usage_errors() -> None:

@@ -20,6 +20,7 @@ from vesalius.report.tables import (
 )
 
 NOT_ABOVE = "▽"
+MODEL_WIDTH = 15  # enough for the names of all miniatures
 
 
 def summary(metrics: Sequence[MetricRow], outcomes: Sequence[Outcome], /) -> RenderableType:
@@ -29,7 +30,7 @@ def summary(metrics: Sequence[MetricRow], outcomes: Sequence[Outcome], /) -> Ren
     are `rich.text.Text`, so that brackets in a name are not read as markup.
     """
     made = entries(outcomes, metrics)
-    shown = [entry for entry in made if not entry.is_control or entry.status != "done"]
+    shown = [entry for entry in made if not entry.is_control or entry.status == "failed"]
     blocks = [(place, list(block)) for place, block in groupby(shown, key=_place)]
     tables = [_table(visible(" · ".join(place)), block) for place, block in blocks]
     return Group(*tables, *_remarks(shown), _counts(outcomes))
@@ -48,8 +49,9 @@ def _table(title: str, shown: Sequence[Entry]) -> Table:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    for name in ("Protocol", "Model", "Metric"):
-        table.add_column(name, overflow="fold")
+    longest = max(len(visible(entry.cell.model)) for entry in shown)
+    for name, least in (("Protocol", None), ("Model", min(longest, MODEL_WIDTH)), ("Metric", None)):
+        table.add_column(name, overflow="fold", min_width=least)
     for name in ("Value", "Interval", "Control", "n"):
         table.add_column(name, justify="right", no_wrap=True)
     protocol = ""

@@ -117,9 +117,6 @@ TASKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 
-# image→image is part of `embedding` already, for every model that has text in the same space
-ON_REQUEST = frozenset({("retrieval", "image-embedding")})
-
 
 def default_protocols(task: str, /) -> tuple[str, ...]:
     """The protocols that a run tries when none is named.
@@ -127,7 +124,7 @@ def default_protocols(task: str, /) -> tuple[str, ...]:
     Raises:
         UsageError: for an unknown task.
     """
-    return tuple(name for name in _protocols(task) if (task, name) not in ON_REQUEST)
+    return tuple(_protocols(task))
 
 
 def make_task(task: str, protocol: str, settings: Mapping[str, Json] | None = None, /) -> Task:
