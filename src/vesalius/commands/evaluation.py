@@ -1,8 +1,10 @@
 """Commands around a run: run, score, compare, report."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -13,7 +15,7 @@ from vesalius.engine import score
 from vesalius.engine.comparison import Comparison, compare_runs
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.records import Failed, Json, Resampling
-from vesalius.report.console import summary
+from vesalius.report.console import MODEL_WIDTH, summary
 from vesalius.report.exports import to_csv, to_latex, to_markdown
 from vesalius.report.page import write_report
 from vesalius.report.sources import read_results
@@ -94,27 +96,41 @@ def compare_command(runs: Sequence[Path], *, task: str | None, n_resamples: int,
             "nothing to compare: expected two models with predictions for the same rows of the "
             "same dataset, task and protocol"
         )
-    console.print(_comparison_table(comparisons))
+    blocks = groupby(sorted(comparisons, key=_place), key=_place)
+    console.print(*(_comparison_table(place, list(block)) for place, block in blocks), sep="\n")
 
 
-def _comparison_table(comparisons: Sequence[Comparison]) -> Table:
-    table = Table(title="Paired differences", title_justify="left", header_style="bold")
-    for name in ("Dataset", "Task", "Protocol", "Metric", "First", "Second"):
-        table.add_column(name, overflow="fold")
-    for name in ("First − second", "Interval", "Patients", "p", "p (Holm)"):
+def _place(one: Comparison) -> str:
+    cell = one.first
+    return " · ".join((cell.dataset, cell.task, cell.protocol, one.difference.estimate.metric))
+
+
+def _comparison_table(place: str, comparisons: Sequence[Comparison]) -> Table:
+    """Paired differences at one place; it fits a terminal of 80 columns."""
+    table = Table(
+        title=Text(f"Paired differences · {place}", style="bold cyan"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        header_style="bold",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for name in ("First", "Second"):
+        table.add_column(name, overflow="fold", min_width=MODEL_WIDTH)
+    for name in ("Difference", "Interval", "n", "p", "p (Holm)"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in comparisons:
         estimate = one.difference.estimate
-        cell = one.first
-        words = [cell.dataset, cell.task, cell.protocol, estimate.metric, cell.model]
-        numbers = [
+        words = (
+            one.first.model,
+            one.second.model,
             f"{estimate.value:+.3f}",
             f"[{estimate.low:+.3f}, {estimate.high:+.3f}]",
             str(estimate.n_patients),
             f"{one.difference.p_value:.4f}",
             f"{one.p_holm:.4f}",
-        ]
-        table.add_row(*(Text(text) for text in [*words, one.second.model, *numbers]))
+        )
+        table.add_row(*(Text(word) for word in words))
     return table
 
 

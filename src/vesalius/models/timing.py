@@ -4,6 +4,7 @@ Times are of whole calls, from pictures or strings to numpy rows. Nothing here d
 the figures describe one machine at one moment.
 """
 
+import gc
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -206,12 +207,17 @@ def _peak_memory(device: torch.device) -> Iterator[_Memory]:
     if before != before:  # noqa: PLR0124 - NaN
         memory.kind = "not measured: this system does not let a process reset its peak memory"
         return
-    memory.peak = max(0.0, _status_bytes("VmHWM") - before)
+    rise = _status_bytes("VmHWM") - before
+    if rise <= 0:
+        memory.kind = "not measured: what was freed meanwhile hides what was taken"
+        return
+    memory.peak = rise
     memory.kind = "rise of the process's peak resident memory while loading and encoding"
 
 
 def _reset_resident() -> float:
     """Set the process's peak resident memory back to the present one; that, or NaN."""
+    gc.collect()  # garbage that is freed later would hide what is taken
     try:
         _CLEAR.write_text("5", encoding="ascii")
         return _status_bytes("VmRSS")
