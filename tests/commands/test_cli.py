@@ -132,7 +132,7 @@ def test_compare_prints_every_pair_once(finished):
     """Two models at two protocols are two comparisons, with corrected p values."""
     done = call("compare", finished[0], "--resamples", 50)
     assert done.exit_code == 0, done.output
-    assert "p (Holm)" in done.output
+    assert "Holm p" in done.output
     rows = [line for line in done.output.splitlines() if "mini:clip" in line]
     assert len(rows) == 2
 

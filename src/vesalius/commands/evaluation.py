@@ -117,7 +117,7 @@ def _comparison_table(place: str, comparisons: Sequence[Comparison]) -> Table:
     )
     for name in ("First", "Second"):
         table.add_column(name, overflow="fold", min_width=MODEL_WIDTH)
-    for name in ("Difference", "Interval", "n", "p", "p (Holm)"):
+    for name in ("Diff.", "Interval", "n", "p", "Holm p"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in comparisons:
         estimate = one.difference.estimate
