@@ -4,15 +4,14 @@ A model implements the protocols it really has; nothing is inherited. `isinstanc
 names only, so `check_adapter` tests what the words below promise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
-from vesalius.errors import ModelError
-from vesalius.records import Image, ModelCard, Sample
+from vesalius.records import Geometry, Image, ModelCard
 
 
 @runtime_checkable
@@ -146,6 +145,39 @@ class Attributor(Protocol):
 
 
 @runtime_checkable
+class Framed(Protocol):
+    """A model that can say which part of an image it sees."""
+
+    def geometry(self, image: Image, /) -> Geometry:
+        """Where the model's input square lies in the original image."""
+        ...
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A model that can be told to see all of an image instead of its central crop."""
+
+    def with_fit(self, fit: Literal["crop", "pad"], /) -> Self:
+        """The same weights with another way to make an image square."""
+        ...
+
+
+@runtime_checkable
+class SeveralImages(Protocol):
+    """A generator that takes several images, such as the slices of a volume, in one question."""
+
+    def score_answers_about(
+        self, images: Sequence[Image], prompt: str, candidates: Sequence[str], /
+    ) -> AnswerScores:
+        """As `AnswerScorer.score_answers`, with the images before the question, in their order."""
+        ...
+
+    def answer_about(self, images: Sequence[Image], prompt: str, /) -> str:
+        """As `Generator.generate`, with the images before the question, in their order."""
+        ...
+
+
+@runtime_checkable
 class ImageGenerator(Protocol):
     """Text to image."""
 
@@ -165,39 +197,5 @@ CAPABILITIES: dict[str, type] = {
     "generate": Generator,
     "attribute": Attributor,
     "generate_images": ImageGenerator,
+    "several_images": SeveralImages,
 }
-
-
-def no_answers(sample: Sample, prompt: str, candidates: Sequence[str], /) -> AnswerScores:
-    """Stands in a view of a model that gives no likelihood of answers.
-
-    Raises:
-        ModelError: always.
-    """
-    raise ModelError(
-        f"no likelihood of {list(candidates)} for {prompt!r} about {sample.id!r}: "
-        "the model is no AnswerScorer"
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelView:
-    """A model as a task sees it on one dataset: features are encoded once and kept.
-
-    Attributes:
-        name: name in the results, a model or ``control:…``.
-        model: the adapter itself; test a capability with `isinstance`.
-        image_features: unit rows of the samples' images, volumes pooled over slices; (n, dim).
-        text_features: unit rows of the texts, (n, dim).
-        read: the decoded image of one sample.
-        answer_scores: log-likelihoods of candidates as answers to a bare question about a sample's
-            image, kept while the view lives; averaged over the slices of a volume, NaN where the
-            image cannot be read.
-    """
-
-    name: str
-    model: object
-    image_features: Callable[[Sequence[Sample]], np.ndarray]
-    text_features: Callable[[Sequence[str]], np.ndarray]
-    read: Callable[[Sample], Image]
-    answer_scores: Callable[[Sample, str, Sequence[str]], AnswerScores] = no_answers

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from vesalius.data.intensities import WINDOWS, robust_range
-from vesalius.data.slices import body_range, cut, foreground, place, slice_positions, slices
+from vesalius.data.slices import body_range, foreground, slice_positions, slices
 from vesalius.errors import InputError
+from vesalius.placement import cut, place
 from vesalius.records import Image, Window
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vesalius.capabilities import ModelView
 from vesalius.records import DatasetCard, Image, ModelCard, Predictions, Sample
 from vesalius.tasks import Task, TaskData
+from vesalius.views import ModelView
 
 CLASSES = ("normal", "pneumonia", "effusion")
 WIDTH = 8

@@ -18,11 +18,12 @@ from task_fakes import (
     view_of,
 )
 
-from vesalius.capabilities import AnswerScores, ModelView
+from vesalius.capabilities import AnswerScores
 from vesalius.errors import InputError
 from vesalius.records import Image, ModelCard, Sample
 from vesalius.tasks import TaskData, make_task
 from vesalius.tasks.controls import control_view
+from vesalius.views import ModelView
 
 TASK = make_task("classification", "option-likelihood")
 HABIT = 3.0  # how much more likely a blank image makes a yes

@@ -23,12 +23,12 @@ from task_fakes import (
     view_of,
 )
 
-from vesalius.capabilities import ModelView
 from vesalius.errors import InputError
 from vesalius.records import DatasetCard, Predictions
 from vesalius.tasks import TaskData, make_task, n_unanswered
 from vesalius.tasks.probes import Labelled, Neighbours, log_loss
 from vesalius.tasks.probing import learning_rows
+from vesalius.views import ModelView
 
 BINARY = ("normal", "pneumonia")
 PROBES = ["linear-probe", "knn", "few-shot"]

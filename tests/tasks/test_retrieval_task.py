@@ -21,10 +21,10 @@ from task_fakes import (
     view_of,
 )
 
-from vesalius.capabilities import ModelView
 from vesalius.records import DatasetCard
 from vesalius.tasks import TaskData, make_task, n_unanswered
 from vesalius.tasks.controls import control_view
+from vesalius.views import ModelView
 
 TASK = make_task("retrieval", "embedding")
 IMAGES_ONLY = make_task("retrieval", "image-embedding")

@@ -11,18 +11,15 @@ sagittal   superior              anterior
 =========  ====================  =====================
 """
 
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool
 
 from vesalius.data.intensities import display_of
 from vesalius.errors import InputError
+from vesalius.placement import NORMAL, Plane, cut
 from vesalius.records import Image, Window, digest_json
-
-Plane = Literal["axial", "coronal", "sagittal"]
-NORMAL: dict[Plane, int] = {"sagittal": 0, "coronal": 1, "axial": 2}
-"""The axis of an ``xyz`` array that a plane is perpendicular to."""
 
 _BODY_HU = -500.0
 _LEAST_AREA = 0.05
@@ -75,27 +72,6 @@ def slice_positions(volume: Image, *, n: int = 16, axis: Plane = "axial") -> tup
     return tuple(int(start + (part + 0.5) * (stop - start) / n) for part in range(n))
 
 
-def cut(
-    voxels: Shaped[np.ndarray, "x y z"], index: int, *, axis: Plane = "axial"
-) -> Shaped[np.ndarray, "rows cols"]:
-    """One slice in display orientation, a view of the array."""
-    plane: np.ndarray = np.take(voxels, index, axis=NORMAL[axis])
-    return plane[::-1, ::-1].T
-
-
-def place(
-    volume: Shaped[np.ndarray, "x y z"],
-    plane: Shaped[np.ndarray, "rows cols"],
-    index: int,
-    *,
-    axis: Plane = "axial",
-) -> None:
-    """Write a slice in display orientation back into the volume: the inverse of `cut`."""
-    where: list[slice | int] = [slice(None)] * 3
-    where[NORMAL[axis]] = index
-    volume[tuple(where)] = plane.T[::-1, ::-1]
-
-
 def slices(
     image: Image, *, n: int = 16, window: Window | None = None, axis: Plane = "axial"
 ) -> list[Image]:
@@ -109,7 +85,17 @@ def slices(
     Raises:
         InputError: for a 2D image or `n` below 1.
     """
-    positions = slice_positions(image, n=n, axis=axis)
+    return slices_at(image, slice_positions(image, n=n, axis=axis), window=window, axis=axis)
+
+
+def slices_at(
+    image: Image,
+    positions: Sequence[int],
+    *,
+    window: Window | None = None,
+    axis: Plane = "axial",
+) -> list[Image]:
+    """The slices at `positions`, shown as by `slices`."""
     shown = image.display_range
     if image.intensity == "hu" and window is not None:
         shown = display_of(image.pixels, "hu", window)

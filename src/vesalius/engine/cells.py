@@ -5,7 +5,6 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vesalius.capabilities import ModelView
 from vesalius.engine.features import CODE_VERSION, FeatureReader
 from vesalius.errors import InputError, RunError
 from vesalius.records import (
@@ -21,6 +20,7 @@ from vesalius.store.runs import RunFolder
 from vesalius.store.tables import merge_predictions
 from vesalius.tasks import Task, TaskData, n_unanswered
 from vesalius.tasks.controls import MODEL_FREE, PREFIX, control_view, per_model_controls
+from vesalius.views import ModelView
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from vesalius.capabilities import (
-    AnswerScorer,
-    AnswerScores,
-    ImageEncoder,
-    ModelView,
-    TextEncoder,
-)
+from vesalius.capabilities import AnswerScorer, AnswerScores, ImageEncoder, TextEncoder
 from vesalius.data.manifest import Dataset
 from vesalius.data.slices import slices
 from vesalius.engine.answers import AnswerMemory
@@ -21,6 +15,7 @@ from vesalius.engine.progress import Progress, no_progress
 from vesalius.errors import DataError, ModelError
 from vesalius.records import Image, ModelCard, Sample, digest_json
 from vesalius.store.features import FeatureStore
+from vesalius.views import ModelView
 
 DEFAULT_BATCH = 32
 # Raise it when reading, slicing or encoding changes: features of older code are then not used.

@@ -1,8 +1,8 @@
 """BiomedCLIP, computed here: no open_clip, timm or torchvision."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from vesalius.models.biomedclip_sizes import TextSizes, sizes_of
 from vesalius.models.checkpoint import Checkpoint, card_of
 from vesalius.models.loading import choose_device, load_tokenizer
 from vesalius.models.native import fill, read_state
+from vesalius.models.preprocessing import Fit
 from vesalius.records import Geometry, Image, Json, ModelCard
 
 ADAPTER = "biomedclip"
@@ -102,6 +103,10 @@ class BiomedClip:
 
         grid = (visual.sizes.grid, visual.sizes.grid)
         return maps.class_token_map(attention, embed, self.encode_texts([text])[0], grid=grid)
+
+    def with_fit(self, fit: Fit, /) -> Self:
+        """The same weights, padding to a square or framing as the checkpoint does."""
+        return replace(self, framing=replace(self.framing, fit=fit))
 
     def geometry(self, image: Image, /) -> Geometry:
         """Where the model's input square lies in the original image."""

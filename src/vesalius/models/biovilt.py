@@ -1,8 +1,8 @@
 """BioViL-T: chest radiographs and reports in one space, with an eye on the previous study."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -143,6 +143,10 @@ class BiovilT:
         (patches,) = self.encode_dense([image])
         (row,) = self.encode_texts([text])
         return np.asarray(gaussian_filter(patches @ row, SMOOTHING, mode="reflect"), np.float32)
+
+    def with_fit(self, fit: Fit, /) -> Self:
+        """The same weights, padding to a square or framing as the checkpoint does."""
+        return replace(self, fit=fit)
 
     def geometry(self, image: Image, /) -> Geometry:
         """Where the model's input square lies in the original image.

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from vesalius.models.blip2_maps import attribution
 from vesalius.models.checkpoint import Checkpoint, card_of, read_config
 from vesalius.models.loading import load_image_processor, load_tokenizer, load_weights
 from vesalius.models.memory import LastImage
-from vesalius.models.preprocessing import frame_of, input_geometry
+from vesalius.models.preprocessing import Fit, frame_of, input_geometry
 from vesalius.records import Geometry, Image, Json, ModelCard
 
 ADAPTER = "blip2"
@@ -130,6 +130,10 @@ class Blip2:
             InputError: if the text is empty.
         """
         return attribution(self.parts, image, *self._plain(check_candidates([text])))
+
+    def with_fit(self, fit: Fit, /) -> Self:
+        """The same weights, padding to a square or framing as the checkpoint does."""
+        return replace(self, parts=replace(self.parts, fit=fit), memory=LastImage())
 
     def geometry(self, image: Image, /) -> Geometry:
         """Where the model's input lies in the original image: all of it, unless padded."""

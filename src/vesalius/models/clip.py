@@ -1,7 +1,8 @@
 """CLIP and its descendants of the same architecture, such as PubMedCLIP."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from vesalius.models import maps, towers
 from vesalius.models import options as declared
 from vesalius.models.checkpoint import Checkpoint, card_of
-from vesalius.models.preprocessing import frame_of, input_geometry
+from vesalius.models.preprocessing import Fit, frame_of, input_geometry
 from vesalius.records import Geometry, Image, Json, ModelCard
 
 ADAPTER = "clip"
@@ -66,6 +67,10 @@ class Clip:
     def attribute(self, image: Image, text: str, /) -> Float[np.ndarray, "rows cols"]:
         """Positive gradient-weighted attention of the class token in the last block."""
         return maps.clip_map(self.towers, image, self.encode_texts([text])[0])
+
+    def with_fit(self, fit: Fit, /) -> Self:
+        """The same weights, padding to a square or cropping the centre."""
+        return replace(self, towers=replace(self.towers, fit=fit))
 
     def geometry(self, image: Image, /) -> Geometry:
         """Where the model's input square lies in the original image."""

@@ -1,8 +1,8 @@
 """ClipMD: CLIP fine-tuned on radiology captions, with a sliding window over long texts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from vesalius.models import maps, towers
 from vesalius.models import options as declared
 from vesalius.models.checkpoint import Checkpoint, card_of
-from vesalius.models.preprocessing import frame_of, input_geometry
+from vesalius.models.preprocessing import Fit, frame_of, input_geometry
 from vesalius.records import Geometry, Image, Json, ModelCard
 
 ADAPTER = "clipmd"
@@ -81,6 +81,10 @@ class ClipMd:
     def attribute(self, image: Image, text: str, /) -> Float[np.ndarray, "rows cols"]:
         """Positive gradient-weighted attention of the class token in the last block."""
         return maps.clip_map(self.towers, image, self.encode_texts([text])[0])
+
+    def with_fit(self, fit: Fit, /) -> Self:
+        """The same weights, padding to a square or cropping the centre."""
+        return replace(self, towers=replace(self.towers, fit=fit))
 
     def geometry(self, image: Image, /) -> Geometry:
         """Where the model's input square lies in the original image."""

@@ -12,6 +12,7 @@ from vesalius.capabilities import (
     Attributor,
     DenseEncoder,
     DualEncoder,
+    Framed,
     Generator,
     ImageEncoder,
     Model,
@@ -22,7 +23,6 @@ from vesalius.capabilities import (
 from vesalius.errors import InputError, ModelError
 from vesalius.models.conformance_generators import answer_faults, generation_faults
 from vesalius.models.conformance_grids import (
-    Framed,
     dense_faults,
     frame_faults,
     map_faults,

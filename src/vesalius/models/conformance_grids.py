@@ -2,22 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vesalius.capabilities import Attributor, DenseEncoder, TextEncoder
+from vesalius.capabilities import Attributor, DenseEncoder, Framed, TextEncoder
 from vesalius.models.conformance_rows import array_faults, independence_faults, unit_faults
 from vesalius.records import Geometry, Image
-
-
-@runtime_checkable
-class Framed(Protocol):
-    """A model that can say which part of an image it sees."""
-
-    def geometry(self, image: Image, /) -> Geometry:
-        """Where the model's input square lies in the original image."""
-        ...
 
 
 def dense_faults(model: DenseEncoder, images: Sequence[Image], tolerance: float) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """GIT: an image tower of CLIP and a decoder that reads its patches as if they were words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from vesalius.models import options as declared
 from vesalius.models.answers import check_candidates
 from vesalius.models.checkpoint import Checkpoint, card_of
 from vesalius.models.memory import LastImage
-from vesalius.models.preprocessing import frame_of, input_geometry
+from vesalius.models.preprocessing import Fit, frame_of, input_geometry
 from vesalius.models.towers import BATCH, BLANK, check_texts, encode_in_batches, unit
 from vesalius.records import Geometry, Image, Json, ModelCard
 
@@ -115,6 +115,10 @@ class Git:
         """
         (caption,) = check_candidates([text])
         return decoder.attention_map(self.network, image, text=caption)
+
+    def with_fit(self, fit: Fit, /) -> Self:
+        """The same weights, padding to a square or framing as the checkpoint does."""
+        return replace(self, network=replace(self.network, fit=fit), memory=LastImage())
 
     def geometry(self, image: Image, /) -> Geometry:
         """Where the model's input square lies in the original image."""

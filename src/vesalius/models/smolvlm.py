@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -146,6 +146,10 @@ class SmolVlm:
         columns = is_image.nonzero()[-(self._token_side**2) :, 0]
         rows = total.detach()[-len(answer) :].mean(0)[columns]
         return rows.reshape(self._token_side, self._token_side).cpu().numpy()
+
+    def with_fit(self, fit: Fit, /) -> Self:
+        """The same weights, padding to a square or framing as the checkpoint does."""
+        return replace(self, fit=fit, memory=LastImage())
 
     def geometry(self, image: Image, /) -> Geometry:
         """Where the global tile lies in the original image: all of it, squashed, if not padded."""

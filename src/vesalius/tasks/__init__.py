@@ -13,7 +13,6 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vesalius.capabilities import ModelView
 from vesalius.errors import InputError, RunError, UsageError
 from vesalius.records import (
     DatasetCard,
@@ -24,6 +23,7 @@ from vesalius.records import (
     Sample,
     TaskCard,
 )
+from vesalius.views import ModelView
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,10 +14,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from vesalius.capabilities import AnswerScorer, AnswerScores, ImageEncoder, ModelView
+from vesalius.capabilities import AnswerScorer, AnswerScores, ImageEncoder
 from vesalius.errors import InputError, UsageError
 from vesalius.records import Image, Sample
 from vesalius.tasks import Task, TaskData
+from vesalius.views import ModelView
 
 PREFIX = "control:"
 MODEL_FREE = ("majority", "random")

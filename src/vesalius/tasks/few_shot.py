@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from vesalius.capabilities import ModelView
 from vesalius.errors import InputError
 from vesalius.records import DatasetCard, Json, Predictions, Sample, TaskCard
 from vesalius.stats import MeanOf, statistic
@@ -33,6 +32,7 @@ from vesalius.tasks.probes import (
 from vesalius.tasks.probing import linear_answer, unsuitable_probe
 from vesalius.tasks.row_subset import OnRows
 from vesalius.tasks.settings import from_settings, settings_of
+from vesalius.views import ModelView
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from vesalius.capabilities import AnswerScorer, AnswerScores, ModelView
+from vesalius.capabilities import AnswerScorer, AnswerScores
 from vesalius.errors import InputError
 from vesalius.records import DatasetCard, Json, Predictions, Sample, Split, TaskCard
 from vesalius.tasks import Scored, TaskData
@@ -27,6 +27,7 @@ from vesalius.tasks.prompts import fill
 from vesalius.tasks.row_subset import OnRows
 from vesalius.tasks.settings import from_settings, settings_of
 from vesalius.tasks.zero_shot import to_scores
+from vesalius.views import ModelView
 
 TUNED_ON: tuple[Split, ...] = ("val", "train")  # nothing is fitted on train, so it may serve too
 PLAIN, CALIBRATED = Part("", {"calibrated": 0}), Part("calibrated/", {"calibrated": 1})

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from vesalius.capabilities import ModelView
 from vesalius.errors import InputError
 from vesalius.records import DatasetCard, Json, Predictions, Sample, Split, TaskCard
 from vesalius.tasks import Scored, TaskData
@@ -37,6 +36,7 @@ from vesalius.tasks.probes import (
 )
 from vesalius.tasks.settings import from_settings, settings_of
 from vesalius.tasks.zero_shot import to_scores
+from vesalius.views import ModelView
 
 # scores of train rows come from the very rows that were learnt: they cannot set a threshold
 TUNED_ON: tuple[Split, ...] = ("val",)

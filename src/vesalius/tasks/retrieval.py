@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from vesalius.capabilities import DualEncoder, ImageEncoder, ModelView
+from vesalius.capabilities import DualEncoder, ImageEncoder
 from vesalius.metrics.retrieval import average_precision, rank_first, rank_positives
 from vesalius.records import DatasetCard, Json, Predictions, Sample, TaskCard
 from vesalius.tasks import Scored, TaskData
@@ -19,6 +19,7 @@ from vesalius.tasks.classification import CHUNK, sample_columns
 from vesalius.tasks.controls import ModelFree
 from vesalius.tasks.retrieval_scores import score_retrieval
 from vesalius.tasks.settings import from_settings, settings_of
+from vesalius.views import ModelView
 
 Direction = Literal["image→text", "text→image", "image→image"]
 Relevance = Literal["pair", "label"]

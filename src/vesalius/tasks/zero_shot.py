@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from vesalius.capabilities import DualEncoder, ModelView
+from vesalius.capabilities import DualEncoder
 from vesalius.records import DatasetCard, Json, Predictions, Sample, Split, TaskCard
 from vesalius.tasks import Scored, TaskData
 from vesalius.tasks.classification import (
@@ -23,6 +23,7 @@ from vesalius.tasks.controls import ModelFree
 from vesalius.tasks.model_free import model_free_answer, unsuitable_model_free
 from vesalius.tasks.prompts import Average, Prompts, class_embeddings, class_prompts
 from vesalius.tasks.settings import from_settings, settings_of
+from vesalius.views import ModelView
 
 TUNED_ON: tuple[Split, ...] = ("val", "train")  # nothing is fitted on train, so it may serve too
 DIGITS = 9
