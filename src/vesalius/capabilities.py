@@ -6,7 +6,7 @@ names only, so `check_adapter` tests what the words below promise.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -157,7 +157,7 @@ class Framed(Protocol):
 class Fitted(Protocol):
     """A model that can be told to see all of an image instead of its central crop."""
 
-    def with_fit(self, fit: Literal["crop", "pad"], /) -> Self:
+    def with_fit(self, fit: Literal["crop", "pad"], /) -> "Fitted":
         """The same weights with another way to make an image square."""
         ...
 

@@ -147,10 +147,9 @@ def _over_picture(
 ) -> Float[np.ndarray, "height width"]:
     rows, row_seen = _weights(size[0], frame.top, frame.height, values.shape[0])
     columns, column_seen = _weights(size[1], frame.left, frame.width, values.shape[1])
-    found = (rows @ values.astype(np.float64) @ columns.T).astype(np.float32)
+    found: np.ndarray = (rows @ values.astype(np.float64) @ columns.T).astype(np.float32)
     found[~row_seen] = np.nan
     found[:, ~column_seen] = np.nan
-    found: np.ndarray = found
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +104,7 @@ class BiomedClip:
         grid = (visual.sizes.grid, visual.sizes.grid)
         return maps.class_token_map(attention, embed, self.encode_texts([text])[0], grid=grid)
 
-    def with_fit(self, fit: Fit, /) -> Self:
+    def with_fit(self, fit: Fit, /) -> "BiomedClip":
         """The same weights, padding to a square or framing as the checkpoint does."""
         return replace(self, framing=replace(self.framing, fit=fit))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -144,7 +144,7 @@ class BiovilT:
         (row,) = self.encode_texts([text])
         return np.asarray(gaussian_filter(patches @ row, SMOOTHING, mode="reflect"), np.float32)
 
-    def with_fit(self, fit: Fit, /) -> Self:
+    def with_fit(self, fit: Fit, /) -> "BiovilT":
         """The same weights, padding to a square or framing as the checkpoint does."""
         return replace(self, fit=fit)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -131,7 +131,7 @@ class Blip2:
         """
         return attribution(self.parts, image, *self._plain(check_candidates([text])))
 
-    def with_fit(self, fit: Fit, /) -> Self:
+    def with_fit(self, fit: Fit, /) -> "Blip2":
         """The same weights, padding to a square or framing as the checkpoint does."""
         return replace(self, parts=replace(self.parts, fit=fit), memory=LastImage())
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float
@@ -68,7 +67,7 @@ class Clip:
         """Positive gradient-weighted attention of the class token in the last block."""
         return maps.clip_map(self.towers, image, self.encode_texts([text])[0])
 
-    def with_fit(self, fit: Fit, /) -> Self:
+    def with_fit(self, fit: Fit, /) -> "Clip":
         """The same weights, padding to a square or cropping the centre."""
         return replace(self, towers=replace(self.towers, fit=fit))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
@@ -82,7 +82,7 @@ class ClipMd:
         """Positive gradient-weighted attention of the class token in the last block."""
         return maps.clip_map(self.towers, image, self.encode_texts([text])[0])
 
-    def with_fit(self, fit: Fit, /) -> Self:
+    def with_fit(self, fit: Fit, /) -> "ClipMd":
         """The same weights, padding to a square or cropping the centre."""
         return replace(self, towers=replace(self.towers, fit=fit))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,7 +116,7 @@ class Git:
         (caption,) = check_candidates([text])
         return decoder.attention_map(self.network, image, text=caption)
 
-    def with_fit(self, fit: Fit, /) -> Self:
+    def with_fit(self, fit: Fit, /) -> "Git":
         """The same weights, padding to a square or framing as the checkpoint does."""
         return replace(self, network=replace(self.network, fit=fit), memory=LastImage())
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -147,7 +147,7 @@ class SmolVlm:
         rows = total.detach()[-len(answer) :].mean(0)[columns]
         return rows.reshape(self._token_side, self._token_side).cpu().numpy()
 
-    def with_fit(self, fit: Fit, /) -> Self:
+    def with_fit(self, fit: Fit, /) -> "SmolVlm":
         """The same weights, padding to a square or framing as the checkpoint does."""
         return replace(self, fit=fit, memory=LastImage())
 
