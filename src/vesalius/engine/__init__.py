@@ -7,15 +7,12 @@ from pathlib import Path
 
 from vesalius.data.manifest import Dataset
 from vesalius.engine.cells import Job, plan, run_cell
-from vesalius.engine.features import (
-    DataSource,
-    FeatureReader,
-    LazyModel,
-    hash_dataset,
-)
+from vesalius.engine.features import FeatureReader
 from vesalius.engine.info import dataset_info, model_info, run_info
+from vesalius.engine.judges import Judges
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.engine.scoring import score_run
+from vesalius.engine.sources import DataSource, LazyModel, hash_dataset
 from vesalius.engine.thumbnails import write_thumbnails
 from vesalius.errors import UsageError
 from vesalius.records import (
@@ -70,6 +67,7 @@ class _Session:
     sources: dict[str, DataSource]
     data: dict[str, TaskData]
     model_infos: dict[str, Json] = field(default_factory=dict)
+    judges: Judges = field(default_factory=Judges)
 
 
 def run(
@@ -234,6 +232,7 @@ def _readers(session: _Session, model: ModelSource, lazy: LazyModel) -> dict[str
             store=store,
             batch_size=session.spec.batch_size,
             progress=session.progress,
+            judges=session.judges,
         )
         for name, source in session.sources.items()
     }

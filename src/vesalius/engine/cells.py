@@ -3,9 +3,10 @@
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vesalius.engine.features import CODE_VERSION, FeatureReader
+from vesalius.engine.keeping import Shelf
 from vesalius.errors import InputError, RunError
 from vesalius.records import (
     Cell,
@@ -100,7 +101,7 @@ def run_cell(job: Job, folder: RunFolder, reader: FeatureReader, /) -> Outcome:
 
 def _evaluate(job: Job, folder: RunFolder, reader: FeatureReader, started: float) -> Outcome:
     try:
-        view, reason = _view(job, reader)
+        view, reason = _view(job, folder, reader)
     except InputError as error:  # the dataset is too small for this control
         return NotApplicable(job.cell, job.fingerprint, str(error))
     if reason is not None:
@@ -125,9 +126,11 @@ def _evaluate(job: Job, folder: RunFolder, reader: FeatureReader, started: float
     )
 
 
-def _view(job: Job, reader: FeatureReader) -> tuple[ModelView, str | None]:
+def _view(job: Job, folder: RunFolder, reader: FeatureReader) -> tuple[ModelView, str | None]:
     """The model or control as the task sees it, and why it cannot be asked."""
     view = reader.view()
+    shelf = Shelf(folder.path, job.cell, view.read)
+    view = replace(view, store=replace(view.store, keep=shelf.keep))
     reason = None
     if job.control not in MODEL_FREE:
         reason = job.task.unsuitable(view, job.data)

@@ -1,98 +1,44 @@
 """Encode once: a model's features of a dataset, taken from the cache where they are known."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Literal, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
-from vesalius.capabilities import AnswerScorer, AnswerScores, ImageEncoder, TextEncoder
-from vesalius.data.manifest import Dataset
-from vesalius.data.slices import slices
+from vesalius.capabilities import (
+    AnswerScorer,
+    AnswerScores,
+    Attributor,
+    DenseEncoder,
+    Generator,
+    ImageEncoder,
+    TextEncoder,
+)
 from vesalius.engine.answers import AnswerMemory
+from vesalius.engine.batches import batches, halving
+from vesalius.engine.judges import Judges
+from vesalius.engine.patches import PatchMemory
 from vesalius.engine.progress import Progress, no_progress
+from vesalius.engine.sources import (
+    DataSource,
+    LatestImage,
+    LazyModel,
+    SlicePolicy,
+    pictures_of,
+)
 from vesalius.errors import DataError, ModelError
+from vesalius.placement import Patches
 from vesalius.records import Image, ModelCard, Sample, digest_json
 from vesalius.store.features import FeatureStore
-from vesalius.views import ModelView
+from vesalius.views import ModelView, Store
 
 DEFAULT_BATCH = 32
 # Raise it when reading, slicing or encoding changes: features of older code are then not used.
 CODE_VERSION = 1
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class SlicePolicy:
-    """How a 2D encoder sees a volume: `n` evenly spaced slices along `axis`, mean-pooled."""
-
-    n: int = 16
-    axis: Literal["axial", "coronal", "sagittal"] = "axial"
-    pool: Literal["mean"] = "mean"
-
-
-@dataclass(frozen=True, slots=True)
-class DataSource:
-    """A dataset whose image bytes have been hashed.
-
-    Attributes:
-        samples: the rows that take part.
-        digests: sample id → content hash of its image; absent when the file cannot be read.
-        unreadable: sample id → reason.
-        fingerprint: identity of tables, card and image bytes together.
-    """
-
-    dataset: Dataset
-    samples: tuple[Sample, ...]
-    digests: Mapping[str, str]
-    unreadable: Mapping[str, str]
-    fingerprint: str
-
-
-def hash_dataset(
-    dataset: Dataset, samples: Sequence[Sample], /, *, progress: Progress
-) -> DataSource:
-    """Hash the images of `samples`; files that cannot be read are named, not raised."""
-    advance = progress(f"hashing {dataset.card.name}", len(samples))
-    digests: dict[str, str] = {}
-    unreadable: dict[str, str] = {}
-    for sample in samples:
-        try:
-            digests[sample.id] = dataset.digest(sample)
-        except DataError as error:
-            unreadable[sample.id] = error.reason
-        advance(1)
-    identity = {"card": dataset.card.digest, "images": digests, "unreadable": unreadable}
-    return DataSource(dataset, tuple(samples), digests, unreadable, digest_json(identity))
-
-
-class LazyModel:
-    """A model that is loaded when it is first needed; a failure to load is remembered."""
-
-    def __init__(self, load: Callable[[], object], /) -> None:
-        self._load = load
-        self._loaded: list[object] = []
-        self._error = ""
-
-    def get(self) -> object:
-        """The model.
-
-        Raises:
-            ModelError: if it could not be loaded before; the first failure is raised as it is.
-        """
-        if self._error:
-            raise ModelError(self._error)
-        if not self._loaded:
-            self._error = "the model could not be loaded; its first cell has the error"
-            self._loaded.append(self._load())
-            self._error = ""
-        return self._loaded[0]
-
-    @property
-    def loaded(self) -> object | None:
-        """The model if it has been loaded."""
-        return self._loaded[0] if self._loaded else None
 
 
 @dataclass(slots=True)
@@ -109,6 +55,8 @@ class FeatureReader:
     problems: dict[str, str] = field(default_factory=dict)
     dim: int | None = None
     answers: AnswerMemory = field(default_factory=AnswerMemory)
+    patches: PatchMemory = field(default_factory=PatchMemory)
+    judges: Judges = field(default_factory=Judges)
 
     @property
     def model(self) -> object:
@@ -117,14 +65,27 @@ class FeatureReader:
 
     def view(self) -> ModelView:
         """The model as tasks see it."""
+        read = LatestImage(self.source.dataset)
         return ModelView(
             name=self.card.name,
             model=self.model,
             image_features=self.image_features,
             text_features=self.text_features,
-            read=self.source.dataset.read,
+            read=read,
             answer_scores=self.answer_scores,
+            answer=self.answer,
+            dense=self.dense,
+            attribution=self.attribution,
+            store=Store(mask=partial(self.mask, read=read), judge=self.judges.get),
         )
+
+    def mask(self, sample: Sample, /, *, read: Callable[[Sample], Image]) -> np.ndarray | None:
+        """Label map in the grid of the sample's image; None without one that can be read."""
+        try:
+            return self.source.dataset.read_mask(sample, like=read(sample))
+        except DataError as error:
+            self.problems[sample.id] = error.reason
+            return None
 
     def image_features(self, samples: Sequence[Sample], /) -> np.ndarray:
         """Unit rows, float32 (n, dim); a sample without a feature is a row of NaN."""
@@ -137,7 +98,7 @@ class FeatureReader:
         missing = [s for s in samples if s.id in keys and keys[s.id] not in rows]
         label = f"{self.card.name}: encoding images"
         advance = (self.progress if missing else no_progress)(label, len(missing))
-        for batch in _batches(missing, self.batch_size or DEFAULT_BATCH):
+        for batch in batches(missing, self.batch_size or DEFAULT_BATCH):
             encoded = {keys[s.id]: row for s, row in self._encode(batch)}
             if encoded:
                 self.store.put(namespace, list(encoded), np.stack(list(encoded.values())))
@@ -157,7 +118,7 @@ class FeatureReader:
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         rows = self.store.get(namespace, keys)
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in rows}
-        for batch in _batches(list(missing.items()), self.batch_size or DEFAULT_BATCH):
+        for batch in batches(list(missing.items()), self.batch_size or DEFAULT_BATCH):
             encoded = _text_rows(self.model, [text for _, text in batch])
             self.store.put(namespace, [key for key, _ in batch], encoded)
             rows.update({key: row for (key, _), row in zip(batch, encoded, strict=True)})
@@ -173,19 +134,75 @@ class FeatureReader:
         """
         if not isinstance(self.model, AnswerScorer):
             raise ModelError(f"{self.card.name} gives no likelihood of answers")
+        model = self.model
+        found = self._of_readable(
+            sample,
+            lambda digest: self.answers.scores(
+                model, digest, (prompt, candidates), lambda: self._pictures(sample)
+            ),
+        )
         n = len(candidates)
-        nothing = AnswerScores(np.full(n, np.nan), np.zeros(n, np.int64))
+        return found or AnswerScores(np.full(n, np.nan), np.zeros(n, np.int64))
+
+    def answer(self, sample: Sample, prompt: str, /) -> str | None:
+        """Free text to a question; of a volume see `AnswerMemory.answer`; None if unreadable.
+
+        Raises:
+            ModelError: if the model writes none.
+        """
+        model = self.model
+        if not isinstance(model, Generator):
+            raise ModelError(f"{self.card.name} writes no text")
+        return self._of_readable(
+            sample,
+            lambda digest: self.answers.answer(
+                model, digest, prompt, lambda: self._pictures(sample)
+            ),
+        )
+
+    def dense(self, sample: Sample, /) -> Patches | None:
+        """Local embeddings of the whole sample; None if unreadable.
+
+        Raises:
+            ModelError: if the model has none.
+        """
+        model = self.model
+        if not isinstance(model, DenseEncoder):
+            raise ModelError(f"{self.card.name} has no local embeddings")
+        return self._of_readable(
+            sample,
+            lambda digest: self.patches.dense(
+                model, digest, lambda: pictures_of(self.source, sample, self.policy)
+            ),
+        )
+
+    def attribution(self, sample: Sample, text: str, /) -> Patches | None:
+        """Relevance of a text over the whole sample; None if unreadable.
+
+        Raises:
+            ModelError: if the model gives none.
+        """
+        model = self.model
+        if not isinstance(model, Attributor):
+            raise ModelError(f"{self.card.name} gives no map of where it looks")
+        return self._of_readable(
+            sample,
+            lambda digest: self.patches.attribution(
+                model, (digest, text), lambda: pictures_of(self.source, sample, self.policy)
+            ),
+        )
+
+    def _of_readable(self, sample: Sample, compute: Callable[[str], T]) -> T | None:
+        """What `compute` gives for the content of a sample; None and a note if it has none."""
         digest = self.source.digests.get(sample.id)
         if digest is None:
             self.problems[sample.id] = self.source.unreadable[sample.id]
-            return nothing
+            return None
         try:
-            return self.answers.scores(
-                self.model, digest, (prompt, candidates), lambda: self._pictures(sample)
-            )
+            return compute(digest)
         except DataError as error:
             self.problems[sample.id] = error.reason
-            return nothing
+            return None
 
     def _namespace(self, capability: str) -> str:
         identity: dict[str, object] = {
@@ -226,11 +243,7 @@ class FeatureReader:
                 self.problems[sample.id] = "no_finite_feature"
 
     def _pictures(self, sample: Sample) -> list[Image]:
-        image = self.source.dataset.read(sample)
-        if not image.is_volume:
-            return [image]
-        window = self.source.dataset.card.window_hu
-        return slices(image, n=self.policy.n, window=window, axis=self.policy.axis)
+        return list(pictures_of(self.source, sample, self.policy).images)
 
     def _complete(self, found: list[np.ndarray | None]) -> np.ndarray:
         self.dim = next((len(row) for row in found if row is not None), self.dim)
@@ -257,39 +270,3 @@ def _text_rows(model: TextEncoder, texts: Sequence[str]) -> np.ndarray:
     found = np.stack(rows)
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     return (found / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-
-
-def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def halving(
-    encode: Callable[[list[T]], np.ndarray], items: Sequence[T], /
-) -> list[np.ndarray | None]:
-    """One row per item, in halves where memory runs out; None for what does not fit alone.
-
-    Raises:
-        ModelError: if the encoder does not give one row per item.
-    """
-    if not items:
-        return []
-    try:
-        rows = np.asarray(encode(list(items)))
-    except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
-            raise
-        if len(items) == 1:
-            return [None]
-        middle = len(items) // 2
-        return halving(encode, items[:middle]) + halving(encode, items[middle:])
-    if rows.ndim != 2 or len(rows) != len(items):
-        raise ModelError(
-            f"expected an array of {len(items)} rows from the encoder, got shape {rows.shape}"
-        )
-    return list(rows)
-
-
-def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    # torch.OutOfMemoryError is a RuntimeError; some drivers raise a plain one with these words
-    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vesalius.capabilities import CAPABILITIES
-from vesalius.engine.features import DataSource
+from vesalius.engine.sources import DataSource
 from vesalius.records import SPLITS, Json, ModelCard, RunSpec, Sample
 from vesalius.store.runs import FORMAT
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from vesalius.catalog import describe, open_model, parse_model
 from vesalius.data.manifest import Dataset
-from vesalius.engine.features import DataSource, FeatureReader, LazyModel, hash_dataset
+from vesalius.engine.features import FeatureReader
 from vesalius.engine.geometry import geometry_of, similarity_of
 from vesalius.engine.progress import Progress, no_progress
+from vesalius.engine.sources import DataSource, LazyModel, hash_dataset
 from vesalius.errors import InputError, ModelError, WeightsMissingError
 from vesalius.models.architecture import (
     ArchitectureCard,

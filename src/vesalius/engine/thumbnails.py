@@ -7,7 +7,7 @@ from PIL import Image as Pillow
 
 from vesalius.data.manifest import Dataset
 from vesalius.data.slices import slices
-from vesalius.engine.features import DataSource
+from vesalius.engine.sources import DataSource
 from vesalius.errors import DataError
 from vesalius.imaging import display_pixels
 from vesalius.records import Image

@@ -1,37 +1,37 @@
 """Controls: what a score would be without the model, the image, or the meaning of the text.
 
 A control is a `ModelView` like any other, so every task treats it the way it treats a model.
-Two need no model at all; the others take one thing away from a given model.
+Three need no model at all; the others take one thing away from a given model.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from vesalius.capabilities import AnswerScorer, AnswerScores, ImageEncoder
+from vesalius.capabilities import AnswerScores
 from vesalius.errors import InputError, UsageError
-from vesalius.records import Image, Sample
+from vesalius.placement import Patches
+from vesalius.records import Sample
 from vesalius.tasks import Task, TaskData
-from vesalius.views import ModelView
+from vesalius.tasks.grey import Grey, instead
+from vesalius.views import ModelView, not_kept
 
 PREFIX = "control:"
-MODEL_FREE = ("majority", "random")
+Kind = Literal["majority", "random", "centre-prior"]
+MODEL_FREE: tuple[Kind, ...] = ("majority", "random", "centre-prior")
 RANDOM_DIM = 64
-GREY = 127  # no usual normalisation maps it to exactly zero, which some layers treat as padding
-GREY_SIZE = 224
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFree:
     """Stands where a model would; tasks answer for it from the train labels or at random."""
 
-    kind: Literal["majority", "random"]
+    kind: Kind
     seed: int
 
 
@@ -47,14 +47,14 @@ def control_view(name: str, view: ModelView, data: TaskData, /) -> ModelView:
         UsageError: for an unknown control.
         InputError: if the dataset is too small for it.
     """
-    if name == "majority":
-        return _model_free(ModelFree("majority", data.seed), data)
-    if name == "random":
-        return _model_free(ModelFree("random", data.seed), data)
+    for kind in MODEL_FREE:
+        if name == kind:
+            return _model_free(ModelFree(kind, data.seed), view, data)
     if name not in PER_MODEL:
         raise UsageError(f"unknown control {name!r}; there are: {', '.join(CONTROLS)}")
     controlled = PER_MODEL[name](view, data)
-    return replace(controlled, name=f"{PREFIX}{name}({view.name})")
+    store = replace(view.store, keep=not_kept)
+    return replace(controlled, name=f"{PREFIX}{name}({view.name})", store=store)
 
 
 def seeded(seed: int, *parts: str) -> np.random.Generator:
@@ -63,57 +63,39 @@ def seeded(seed: int, *parts: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))
 
 
-def _model_free(model: ModelFree, data: TaskData) -> ModelView:
+def _model_free(model: ModelFree, view: ModelView, data: TaskData) -> ModelView:
     def rows(kind: str, names: Sequence[str]) -> Float[np.ndarray, "n dim"]:
         drawn = [seeded(data.seed, kind, name).normal(size=RANDOM_DIM) for name in names]
         features = np.array(drawn, dtype=np.float32).reshape(len(names), RANDOM_DIM)
         features /= np.linalg.norm(features, axis=1, keepdims=True)
         return features
 
-    def read(sample: Sample) -> Image:
-        raise InputError(f"control {model.kind!r} reads no image, asked for {sample.id!r}")
-
     return ModelView(
         name=PREFIX + model.kind,
         model=model,
         image_features=lambda samples: rows("image", [s.id for s in samples]),
         text_features=lambda texts: rows("text", texts),
-        read=read,
+        read=view.read,
+        store=replace(view.store, keep=not_kept),
     )
 
 
-def grey_image() -> Image:
-    """One mean-grey picture, the same for every sample."""
-    pixels = np.full((GREY_SIZE, GREY_SIZE, 3), GREY, dtype=np.uint8)
-    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-    return Image(pixels, "yxc", "display", (0.0, 255.0), digest=digest, source="mean grey")
-
-
 def blank_image(view: ModelView, data: TaskData, /) -> ModelView:
-    """Every image replaced by one mean-grey picture.
+    """Every image replaced by one mean-grey picture, which fills the place of the image.
 
     Raises:
-        InputError: when used on a model without an image embedding.
+        InputError: when used for what the model cannot do.
     """
     del data
-    model, grey = view.model, grey_image()
-
-    def image_features(samples: Sequence[Sample]) -> Float[np.ndarray, "n dim"]:
-        if not isinstance(model, ImageEncoder):
-            raise InputError(f"{view.name} has no image embedding to blank")
-        return np.repeat(model.encode_images([grey]), len(samples), axis=0)
-
-    @cache
-    def scored(prompt: str, candidates: tuple[str, ...]) -> AnswerScores:
-        if not isinstance(model, AnswerScorer):
-            raise InputError(f"{view.name} gives no likelihood of answers")
-        return model.score_answers(grey, prompt, candidates)
-
+    grey = Grey(view)
     return replace(
         view,
-        image_features=image_features,
-        read=lambda _: grey,
-        answer_scores=lambda _, prompt, candidates: scored(prompt, tuple(candidates)),
+        image_features=grey.image_features,
+        read=lambda _: grey.image,
+        answer_scores=grey.answer_scores,
+        answer=grey.answer,
+        dense=grey.dense,
+        attribution=grey.attribution,
     )
 
 
@@ -132,7 +114,17 @@ def shuffled_images(view: ModelView, data: TaskData, /) -> ModelView:
         image_features=lambda samples: view.image_features([donor[s.id] for s in samples]),
         read=lambda sample: view.read(donor[sample.id]),
         answer_scores=lambda sample, *asked: view.answer_scores(donor[sample.id], *asked),
+        answer=lambda sample, prompt: view.answer(donor[sample.id], prompt),
+        dense=lambda sample: swapped(view.dense(sample), view.dense(donor[sample.id])),
+        attribution=lambda sample, text: swapped(
+            view.attribution(sample, text), view.attribution(donor[sample.id], text)
+        ),
     )
+
+
+def swapped(own: Patches | None, other: Patches | None, /) -> Patches | None:
+    """The values of another sample where one's own would lie; None if either is missing."""
+    return None if own is None or other is None else instead(own.placement, other.values)
 
 
 def donors(data: TaskData, /) -> Mapping[str, Sample]:
@@ -186,7 +178,13 @@ def gibberish_prompt(view: ModelView, data: TaskData, /) -> ModelView:
     def answer_scores(sample: Sample, prompt: str, candidates: Sequence[str]) -> AnswerScores:
         return view.answer_scores(sample, gibberish(prompt, seed=data.seed), candidates)
 
-    return replace(view, text_features=text_features, answer_scores=answer_scores)
+    return replace(
+        view,
+        text_features=text_features,
+        answer_scores=answer_scores,
+        answer=lambda sample, prompt: view.answer(sample, gibberish(prompt, seed=data.seed)),
+        attribution=lambda sample, text: view.attribution(sample, gibberish(text, seed=data.seed)),
+    )
 
 
 def gibberish(text: str, /, *, seed: int) -> str:

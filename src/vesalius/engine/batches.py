@@ -1,0 +1,47 @@
+"""Work in batches that shrink where memory runs out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from vesalius.errors import ModelError
+
+T = TypeVar("T")
+
+
+def batches(items: Sequence[T], size: int, /) -> Iterator[Sequence[T]]:
+    """Slices of `size` items, the last one shorter."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def halving(
+    encode: Callable[[list[T]], np.ndarray], items: Sequence[T], /
+) -> list[np.ndarray | None]:
+    """One row per item, in halves where memory runs out; None for what does not fit alone.
+
+    Raises:
+        ModelError: if the encoder does not give one row per item.
+    """
+    if not items:
+        return []
+    try:
+        rows = np.asarray(encode(list(items)))
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        if len(items) == 1:
+            return [None]
+        middle = len(items) // 2
+        return halving(encode, items[:middle]) + halving(encode, items[middle:])
+    if rows.ndim != 2 or len(rows) != len(items):
+        raise ModelError(
+            f"expected an array of {len(items)} rows from the encoder, got shape {rows.shape}"
+        )
+    return list(rows)
+
+
+def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    # torch.OutOfMemoryError is a RuntimeError; some drivers raise a plain one with these words
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
