@@ -272,15 +272,16 @@ def _write_info(session: _Session, grid: Grid) -> None:
         fresh = model_info(source.card, None)
         same = kept.get(name, {}).get("fingerprint") == fresh["fingerprint"]
         infos[name] = infos[name] or (kept[name] if same else fresh)
+    known: dict[str, Json] = before.get("datasets", {})
     datasets = {
-        name: dataset_info(source, session.data[name].samples)
+        name: dataset_info(source, session.data[name].samples, known.get(name))
         for name, source in session.sources.items()
     }
     done = [o for o in session.folder.outcomes().values() if isinstance(o, Done)]
     info = run_info(
         session.spec,
         models=kept | infos,
-        datasets=before.get("datasets", {}) | datasets,
+        datasets=known | datasets,
         task_cards=before.get("task_cards", {})
         | {t.card.digest: asdict(t.card) for t in grid.tasks},
         timings={"/".join(astuple(o.cell)): o.duration_s for o in done},

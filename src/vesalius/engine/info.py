@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vesalius.capabilities import CAPABILITIES
+from vesalius.engine.duplicates import near_duplicates
 from vesalius.engine.sources import DataSource
 from vesalius.records import SPLITS, Json, ModelCard, RunSpec, Sample
 from vesalius.store.runs import FORMAT
@@ -49,8 +50,13 @@ def model_info(card: ModelCard, model: object | None) -> dict[str, Json]:
     return record
 
 
-def dataset_info(source: DataSource, samples: Sequence[Sample]) -> dict[str, Json]:
-    """A dataset card as JSON with counts, refused rows and exact duplicates across splits."""
+def dataset_info(
+    source: DataSource, samples: Sequence[Sample], before: Mapping[str, Json] | None = None
+) -> dict[str, Json]:
+    """A dataset card as JSON with counts, refused rows and duplicates across splits.
+
+    What takes time is taken over from `before`, an earlier record of the same dataset.
+    """
     card = source.dataset.card
     counts = {split: sum(s.split == split for s in samples) for split in SPLITS}
     return asdict(card) | {
@@ -60,6 +66,7 @@ def dataset_info(source: DataSource, samples: Sequence[Sample]) -> dict[str, Jso
         "problems": [asdict(problem) for problem in source.dataset.problems],
         "unreadable": dict(source.unreadable),
         "duplicates_across_splits": duplicates_across_splits(source, samples),
+        "near_duplicates": near_duplicates(source, samples, before),
     }
 
 
