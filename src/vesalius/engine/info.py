@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vesalius.capabilities import CAPABILITIES
 from vesalius.engine.duplicates import near_duplicates
+from vesalius.engine.leakage import ledger_rows
 from vesalius.engine.sources import DataSource
 from vesalius.records import SPLITS, Json, ModelCard, RunSpec, Sample
 from vesalius.store.runs import FORMAT
@@ -97,6 +98,7 @@ def run_info(
         "device": {"requested": spec.device, "machine": platform.machine()},
         "models": dict(models),
         "datasets": dict(datasets),
+        "ledger": ledger_rows(models, datasets),
         "task_cards": dict(task_cards),
         "timings": dict(timings),
     }

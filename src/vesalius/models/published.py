@@ -20,6 +20,7 @@ PUBLISHED = (
         size_mb=605.2,
         expected=Expected(parameters=151_277_313, logit_scale=100.0),
         training_data="400 million image–text pairs from the web (WIT)",
+        trained_on=("wit-400m",),
     ),
     ModelEntry(
         name="pubmedclip",
@@ -34,6 +35,7 @@ PUBLISHED = (
         size_mb=605.2,
         expected=Expected(parameters=151_277_313),
         training_data="CLIP, then ROCO (radiology figures of PubMed articles)",
+        trained_on=("wit-400m", "roco"),
     ),
     ModelEntry(
         name="clipmd",
@@ -48,6 +50,7 @@ PUBLISHED = (
         size_mb=605.2,
         expected=Expected(parameters=151_277_313),
         training_data="CLIP, then ROCO (radiology figures of PubMed articles)",
+        trained_on=("wit-400m", "roco"),
     ),
     ModelEntry(
         name="blip2",
@@ -63,6 +66,7 @@ PUBLISHED = (
         size_mb=15770.0,
         expected=Expected(parameters=3_942_446_592),
         training_data="129 million image–text pairs from the web; language model FLAN-T5-XL",
+        trained_on=("coco", "visual-genome", "cc3m", "cc12m", "sbu", "laion-400m"),
     ),
     ModelEntry(
         name="biomedclip",
@@ -86,6 +90,7 @@ PUBLISHED = (
         size_mb=783.7,
         expected=Expected(parameters=195_902_721, logit_scale=85.23),
         training_data="PMC-15M (figures and captions of PubMed Central articles)",
+        trained_on=("pmc-15m",),
     ),
     ModelEntry(
         name="git",
@@ -99,6 +104,7 @@ PUBLISHED = (
         size_mb=1577.0,
         expected=Expected(parameters=394_196_026),
         training_data="20 million image–text pairs from the web",
+        trained_on=("git-20m",),
     ),
     ModelEntry(
         name="smolvlm",
@@ -121,6 +127,7 @@ PUBLISHED = (
             },
         ),
         training_data="The Cauldron and Docmatix (documents, charts, photographs)",
+        trained_on=("the-cauldron", "docmatix"),
     ),
     ModelEntry(
         name="biovil-t",
@@ -151,5 +158,6 @@ PUBLISHED = (
             },
         ),
         training_data="MIMIC-CXR v2 (chest radiographs, priors and reports)",
+        trained_on=("mimic-cxr",),
     ),
 )

@@ -66,6 +66,8 @@ class ModelEntry:
         pickles: SHA-256 of the published weight files in pickle form.
         patterns: the files to download and to identify the model by.
         size_mb: weights on disk, in 10^6 bytes.
+        training_data: what the publisher says about it, in words.
+        trained_on: the same as keys of `vesalius.engine.leakage.COLLECTIONS`.
         expected: what the published weights are known to be.
     """
 
@@ -83,6 +85,7 @@ class ModelEntry:
     patterns: tuple[str, ...] = PATTERNS
     size_mb: float = 0.0
     training_data: str = ""
+    trained_on: tuple[str, ...] = ()
     expected: Expected = field(default_factory=Expected)
 
 
