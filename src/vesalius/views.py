@@ -51,6 +51,15 @@ def no_answer(sample: Sample, prompt: str, /) -> str | None:
     raise ModelError(f"no answer to {prompt!r} about {sample.id!r}: the model is no Generator")
 
 
+def not_written(asked: Sequence[tuple[Sample, str]], /) -> list[str | None]:
+    """Stands in a view of a model that writes no text.
+
+    Raises:
+        ModelError: always.
+    """
+    raise ModelError(f"no answers to {len(asked)} questions: the model is no Generator")
+
+
 def no_dense(sample: Sample, /) -> Patches | None:
     """Stands in a view of a model without local embeddings.
 
@@ -121,6 +130,7 @@ class ModelView:
             image, kept while the view lives; averaged over the slices of a volume, NaN where the
             image cannot be read.
         answer: free text to a bare question about a sample's image; None if it cannot be read.
+        written: the same for many questions at once, which is much faster.
         dense: local embeddings of a sample, (grids, rows, cols, dim); None if it cannot be read.
         attribution: relevance of a text over a sample, (grids, rows, cols); None if it cannot be
             read. Like `dense` of the whole image, padded to a square and not cropped.
@@ -134,6 +144,7 @@ class ModelView:
     read: Callable[[Sample], Image]
     answer_scores: Callable[[Sample, str, Sequence[str]], AnswerScores] = no_answers
     answer: Callable[[Sample, str], str | None] = no_answer
+    written: Callable[[Sequence[tuple[Sample, str]]], list[str | None]] = not_written
     dense: Callable[[Sample], Patches | None] = no_dense
     attribution: Callable[[Sample, str], Patches | None] = no_attribution
     store: Store = field(default_factory=Store)

@@ -3,12 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 
 import numpy as np
 
 from vesalius.capabilities import AnswerScorer, AnswerScores, Generator, SeveralImages
+from vesalius.engine.batches import batches
 from vesalius.records import Image
 
+BATCH = 16
 Asked = tuple[str, str, tuple[str, ...]]
 
 
@@ -55,23 +59,44 @@ class AnswerMemory:
                 self.answers[key] = AnswerScores(mean, parts[0].n_tokens)
         return self.answers[key]
 
-    def answer(
-        self, model: Generator, digest: str, question: str, pictures: Callable[[], list[Image]], /
-    ) -> str:
-        """Free text about one sample.
+    def write(
+        self,
+        model: Generator,
+        asked: Sequence[tuple[str, str]],
+        pictures: Callable[[str], list[Image]],
+        /,
+    ) -> None:
+        """Let a model answer what it was not asked before, several questions at once.
 
         A volume's slices are put to the model together if it takes several images; else each
         slice is answered alone and the most frequent answer counts, of equals the first.
+
+        Args:
+            model: writes the answers.
+            asked: content hash of an image, and question.
+            pictures: reads an image by its hash, a picture or the slices of a volume; none where
+                it cannot be read, which then has no answer.
         """
-        key = (digest, question)
-        if key not in self.texts:
-            shown = self._shown(digest, pictures)
-            if len(shown) > 1 and isinstance(model, SeveralImages):
-                self.texts[key] = model.answer_about(shown, question)
-            else:
-                found = model.generate(shown, [question] * len(shown))
-                self.texts[key] = Counter(found).most_common(1)[0][0]
-        return self.texts[key]
+        missing = [key for key in dict.fromkeys(asked) if key not in self.texts]
+        for some in batches(missing, BATCH):
+            shown = [self._shown(digest, partial(pictures, digest)) for digest, _ in some]
+            alone = []
+            for (digest, question), images in zip(some, shown, strict=True):
+                if len(images) > 1 and isinstance(model, SeveralImages):
+                    self.texts[digest, question] = model.answer_about(images, question)
+                elif images:
+                    alone.append((digest, question, images))
+            self._write_alone(model, alone)
+
+    def _write_alone(self, model: Generator, asked: Sequence[tuple[str, str, list[Image]]]) -> None:
+        if not asked:
+            return
+        images = [one for _, _, shown in asked for one in shown]
+        prompts = [question for _, question, shown in asked for _ in shown]
+        found = iter(model.generate(images, prompts))
+        for digest, question, shown in asked:
+            texts = Counter(islice(found, len(shown)))
+            self.texts[digest, question] = texts.most_common(1)[0][0]
 
     def _shown(self, digest: str, pictures: Callable[[], list[Image]]) -> list[Image]:
         if not self._pictures or self._digest != digest:

@@ -73,7 +73,8 @@ class FeatureReader:
             text_features=self.text_features,
             read=read,
             answer_scores=self.answer_scores,
-            answer=self.answer,
+            answer=lambda sample, prompt: self.written([(sample, prompt)])[0],
+            written=self.written,
             dense=self.dense,
             attribution=self.attribution,
             store=Store(mask=partial(self.mask, read=read), judge=self.judges.get),
@@ -144,8 +145,8 @@ class FeatureReader:
         n = len(candidates)
         return found or AnswerScores(np.full(n, np.nan), np.zeros(n, np.int64))
 
-    def answer(self, sample: Sample, prompt: str, /) -> str | None:
-        """Free text to a question; of a volume see `AnswerMemory.answer`; None if unreadable.
+    def written(self, asked: Sequence[tuple[Sample, str]], /) -> list[str | None]:
+        """Free text to questions about samples, see `AnswerMemory.write`; None if unreadable.
 
         Raises:
             ModelError: if the model writes none.
@@ -153,12 +154,20 @@ class FeatureReader:
         model = self.model
         if not isinstance(model, Generator):
             raise ModelError(f"{self.card.name} writes no text")
-        return self._of_readable(
-            sample,
-            lambda digest: self.answers.answer(
-                model, digest, prompt, lambda: self._pictures(sample)
-            ),
-        )
+        digests = {s.id: d for s, _ in asked if (d := self.source.digests.get(s.id))}
+        samples = {digests[s.id]: s for s, _ in asked if s.id in digests}
+        keys = [(digests.get(s.id, ""), question) for s, question in asked]
+        self.answers.write(model, keys, lambda digest: self._shown_of(samples.get(digest)))
+        for sample, _ in asked:
+            if sample.id not in digests:
+                self.problems[sample.id] = self.source.unreadable[sample.id]
+        return [self.answers.texts.get(key) for key in keys]
+
+    def _shown_of(self, sample: Sample | None) -> list[Image]:
+        """Its pictures; none if it cannot be read."""
+        if sample is None:
+            return []
+        return self._of_readable(sample, lambda _: self._pictures(sample)) or []
 
     def dense(self, sample: Sample, /) -> Patches | None:
         """Local embeddings of the whole sample; None if unreadable.

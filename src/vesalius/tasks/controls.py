@@ -94,6 +94,7 @@ def blank_image(view: ModelView, data: TaskData, /) -> ModelView:
         read=lambda _: grey.image,
         answer_scores=grey.answer_scores,
         answer=grey.answer,
+        written=grey.written,
         dense=grey.dense,
         attribution=grey.attribution,
     )
@@ -115,6 +116,7 @@ def shuffled_images(view: ModelView, data: TaskData, /) -> ModelView:
         read=lambda sample: view.read(donor[sample.id]),
         answer_scores=lambda sample, *asked: view.answer_scores(donor[sample.id], *asked),
         answer=lambda sample, prompt: view.answer(donor[sample.id], prompt),
+        written=lambda asked: view.written([(donor[s.id], prompt) for s, prompt in asked]),
         dense=lambda sample: swapped(view.dense(sample), view.dense(donor[sample.id])),
         attribution=lambda sample, text: swapped(
             view.attribution(sample, text), view.attribution(donor[sample.id], text)
@@ -183,6 +185,9 @@ def gibberish_prompt(view: ModelView, data: TaskData, /) -> ModelView:
         text_features=text_features,
         answer_scores=answer_scores,
         answer=lambda sample, prompt: view.answer(sample, gibberish(prompt, seed=data.seed)),
+        written=lambda asked: view.written(
+            [(sample, gibberish(prompt, seed=data.seed)) for sample, prompt in asked]
+        ),
         attribution=lambda sample, text: view.attribution(sample, gibberish(text, seed=data.seed)),
     )
 

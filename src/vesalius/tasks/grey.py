@@ -69,14 +69,19 @@ class Grey:
             self._answers[asked] = self._model.score_answers(self.image, prompt, candidates)
         return self._answers[asked]
 
-    def answer(self, sample: Sample, prompt: str, /) -> str:
+    def answer(self, sample: Sample, prompt: str, /) -> str | None:
         """Free text about nothing."""
-        del sample
+        return self.written([(sample, prompt)])[0]
+
+    def written(self, asked: Sequence[tuple[Sample, str]], /) -> list[str | None]:
+        """Free texts about nothing; each question is asked once."""
         if not isinstance(self._model, Generator):
             raise InputError(f"{self._view.name} writes no text")
-        if prompt not in self._texts:
-            (self._texts[prompt],) = self._model.generate([self.image], [prompt])
-        return self._texts[prompt]
+        missing = [q for q in dict.fromkeys(q for _, q in asked) if q not in self._texts]
+        if missing:
+            found = self._model.generate([self.image] * len(missing), missing)
+            self._texts |= dict(zip(missing, found, strict=True))
+        return [self._texts[question] for _, question in asked]
 
     def dense(self, sample: Sample, /) -> Patches | None:
         """Local embeddings of grey, placed where the sample's would be."""
