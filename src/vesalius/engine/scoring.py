@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from vesalius.engine.gaps import gaps
 from vesalius.engine.progress import Progress
 from vesalius.errors import VesaliusError
 from vesalius.records import (
@@ -28,7 +29,7 @@ from vesalius.tasks import Scored, Task, task_from_card
 
 MIN_SUBGROUP_PATIENTS = 20
 SUBGROUP_PREFIX = "subgroup:"
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 
 
 def score_run(folder: RunFolder, /, *, progress: Progress, fresh: bool = False) -> None:
@@ -127,8 +128,9 @@ def score_cell(
 ) -> tuple[MetricRow, ...]:
     """Every metric of one cell, over all rows and, for models, per declared subgroup.
 
-    The same patients are drawn in each resample for every metric, model and control, so that
-    differences between cells of one dataset are paired.
+    A model's headline and the metric after it also get their gap between the best and the worst
+    group, under the name of the subgroup column. The same patients are drawn in each resample for
+    every metric, model and control, so that differences between cells of one dataset are paired.
     """
     scored = task.score(predictions, card)
     digest = task.card.digest
@@ -145,7 +147,24 @@ def score_cell(
                 MetricRow(cell, estimate, digest, subgroup=label)
                 for _, estimate in _subgroup_estimates(overall, patients, members, resampling)
             ]
+        rows += _gap_rows(cell, digest, overall, predictions, resampling)
     return tuple(rows)
+
+
+def _gap_rows(
+    cell: Cell,
+    digest: str,
+    scored: Sequence[Scored],
+    predictions: Predictions,
+    resampling: Resampling,
+) -> Iterator[MetricRow]:
+    patients = predictions["patient"]
+    columns = _subgroup_columns(predictions)
+    named = list(gaps(scored, columns, patients, least=MIN_SUBGROUP_PATIENTS))
+    everyone = np.arange(predictions.n_rows)
+    found = _estimates([one for _, one in named], patients, everyone, resampling)
+    for (name, _), (_, estimate) in zip(named, found, strict=True):
+        yield MetricRow(cell, estimate, digest, subgroup=name)
 
 
 def _estimates(
@@ -201,10 +220,17 @@ def _undefined(one: Scored, reason: str, resampling: Resampling) -> Estimate:
     )
 
 
+def _subgroup_columns(predictions: Predictions) -> dict[str, np.ndarray]:
+    """Name of every declared subgroup column → the group of every row."""
+    return {
+        name.removeprefix(SUBGROUP_PREFIX): column
+        for name, column in predictions.columns.items()
+        if name.startswith(SUBGROUP_PREFIX)
+    }
+
+
 def _subgroups(predictions: Predictions) -> Iterator[tuple[str, np.ndarray]]:
     """Name and row indices of every value of every declared subgroup column."""
-    for name, column in predictions.columns.items():
-        if name.startswith(SUBGROUP_PREFIX):
-            for value in (v for v in np.unique(column) if v):  # empty: not recorded
-                label = f"{name.removeprefix(SUBGROUP_PREFIX)}={value}"
-                yield label, np.flatnonzero(column == value)
+    for name, column in _subgroup_columns(predictions).items():
+        for value in (v for v in np.unique(column) if v):  # empty: not recorded
+            yield f"{name}={value}", np.flatnonzero(column == value)
