@@ -114,6 +114,12 @@ TASKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "embedding": "vesalius.tasks.retrieval:embedding",
             "image-embedding": "vesalius.tasks.retrieval:image_embedding",
         },
+        "vqa": {
+            "free-text": "vesalius.tasks.free_text:free_text",
+            "option-likelihood": "vesalius.tasks.vqa_options:vqa_option_likelihood",
+            "ranked-candidates": "vesalius.tasks.ranked_candidates:ranked_candidates",
+            "answer-probe": "vesalius.tasks.answer_probe:answer_probe",
+        },
     }
 )
 
