@@ -30,6 +30,8 @@ class Settings:
         protocols: names of protocols to keep; empty for all of each task.
         device: ``auto``, ``cpu`` or ``cuda``.
         batch_size: images encoded at once; None lets Vesalius choose. Never changes a result.
+        workers: processes that models are spread over; an object passed as a model stays in this
+            one. A script that asks for more than one needs ``if __name__ == "__main__":``.
         limit: at most this many samples per split, whole patients in a seeded order.
         n_resamples: bootstrap resamples of patients.
         level: of the intervals.
@@ -42,6 +44,7 @@ class Settings:
     device: str = "auto"
     batch_size: int | None = None
     limit: int | None = None
+    workers: int = 1
     n_resamples: int = 2000
     level: float = 0.95
     controls: bool = True
@@ -142,6 +145,7 @@ def evaluate_sources(
         device=settings.device,
         batch_size=settings.batch_size,
         limit=settings.limit,
+        workers=settings.workers,
         n_resamples=settings.n_resamples,
         level=settings.level,
         seed=request.seed,
@@ -220,10 +224,11 @@ def _object(model: object, anonymous: Counter[str]) -> ModelSource:
     name = type(model).__name__
     if isinstance(model, Model):
         if model.card.weights:
-            return ModelSource(model.card, lambda: model)
+            return ModelSource(model.card, lambda: model, is_here=True)
         card = model.card
     else:
         anonymous[name] += 1
         number = f"-{anonymous[name]}" if anonymous[name] > 1 else ""
         card = ModelCard(name=name + number, adapter="user")
-    return ModelSource(replace(card, weights={"object": token_hex(16)}), lambda: model, True)
+    card = replace(card, weights={"object": token_hex(16)})
+    return ModelSource(card, lambda: model, is_ephemeral=True, is_here=True)

@@ -62,6 +62,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
     engine: Annotated[str, typer.Option(help="How cells are spread: local.")] = "local",
     batch_size: Annotated[str | None, typer.Option(help="auto or a number.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Samples per split at most.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that models are spread over.")
+    ] = None,
     resamples: Annotated[int | None, typer.Option(min=1, help="Bootstrap resamples.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")] = None,
     controls: Annotated[bool | None, typer.Option(help="Run the controls.")] = None,
@@ -75,7 +78,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
 
     given = {
         "model": model, "data": data, "task": task, "out": out, "protocol": protocol,
-        "device": device, "batch_size": batch_size, "limit": limit, "resamples": resamples,
+        "device": device, "batch_size": batch_size, "limit": limit, "workers": workers,
+        "resamples": resamples,
         "seed": seed, "controls": controls, "allow_pickle_weights": allow_pickle_weights,
     }  # fmt: skip
     if engine != "local":

@@ -338,6 +338,7 @@ class RunSpec:
     protocols: tuple[str, ...] = ()
     device: str = "auto"
     engine: str = "local"
+    workers: int = 1
     batch_size: int | None = None
     limit: int | None = None
     n_resamples: int = 2000

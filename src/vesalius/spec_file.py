@@ -34,6 +34,7 @@ class SpecFile(BaseModel):
     engine: Literal["local"] = "local"
     batch_size: Annotated[int, Field(ge=1)] | Annotated[None, BeforeValidator(_auto)] = None
     limit: Annotated[int, Field(ge=1)] | None = None
+    workers: Annotated[int, Field(ge=1)] = 1
     resamples: Annotated[int, Field(ge=1)] = 2000
     seed: Annotated[int, Field(ge=0)] = 0
     controls: bool = True

@@ -1,5 +1,6 @@
 """The embedded default: miniature checkpoints on the synthetic cohort."""
 
+import os
 from pathlib import Path
 
 from vesalius.api import Request, Settings, choose_tasks, evaluate_sources, model_sources
@@ -10,6 +11,7 @@ from vesalius.data.manifest import load_dataset
 from vesalius.data.phantom import write_phantom
 
 SEED = 0
+MAX_WORKERS = 4
 
 
 def run_demo(out: Path, *, n_patients: int, device: str) -> bool:
@@ -28,7 +30,7 @@ def run_demo(out: Path, *, n_patients: int, device: str) -> bool:
                 seed=SEED,
                 progress=counting(progress, "synthetic patients"),
             )
-        settings = Settings(device=device, cache=out / "features")
+        settings = Settings(device=device, cache=out / "features", workers=_n_workers())
         result = evaluate_sources(
             model_sources(list(miniatures()), settings),
             [load_dataset(cohort)],
@@ -37,3 +39,8 @@ def run_demo(out: Path, *, n_patients: int, device: str) -> bool:
         )
         report = result.report()
     return show(result, report)
+
+
+def _n_workers() -> int:
+    """Miniatures gain nothing from several threads, so each processor gets models of its own."""
+    return min(MAX_WORKERS, os.cpu_count() or 1)

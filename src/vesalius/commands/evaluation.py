@@ -33,6 +33,7 @@ def run_command(wanted: SpecFile) -> bool:
         device=wanted.device,
         batch_size=wanted.batch_size,
         limit=wanted.limit,
+        workers=wanted.workers,
         n_resamples=wanted.resamples,
         controls=wanted.controls,
         allow_pickle_weights=wanted.allow_pickle_weights,

@@ -1,50 +1,34 @@
 """The engine: grid → cells → outcomes → metric rows, resumable at every step."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 from vesalius.data.manifest import Dataset
-from vesalius.engine.cells import Job, plan, run_cell
-from vesalius.engine.features import FeatureReader
+from vesalius.engine.cells import Job, plan
 from vesalius.engine.info import dataset_info, model_info, run_info
 from vesalius.engine.judges import Judges
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.engine.scoring import score_run
-from vesalius.engine.sources import DataSource, LazyModel, hash_dataset
+from vesalius.engine.sources import NO_MODEL, DataSource, ModelSource, hash_dataset
 from vesalius.engine.thumbnails import write_thumbnails
+from vesalius.engine.working import Place, Share, work, work_apart
 from vesalius.errors import UsageError
 from vesalius.records import (
     SPLITS,
     Done,
     Json,
-    ModelCard,
     NotApplicable,
     RunSpec,
     Sample,
     digest_json,
 )
-from vesalius.store.features import FeatureStore
 from vesalius.store.runs import Run, RunFolder, read_run
 from vesalius.tasks import Task, TaskData
 from vesalius.tasks.controls import PREFIX
 
-
-@dataclass(frozen=True, slots=True)
-class ModelSource:
-    """A model to evaluate: its identity now, the model itself when a cell needs it.
-
-    Attributes:
-        is_ephemeral: whether its identity ends with the process, so that nothing is cached.
-    """
-
-    card: ModelCard
-    load: Callable[[], object]
-    is_ephemeral: bool = False
-
-
-NO_MODEL = ModelSource(ModelCard(name="control", adapter="none"), lambda: None)
+__all__ = ["Grid", "ModelSource", "run", "score"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +46,7 @@ class _Session:
 
     folder: RunFolder
     spec: RunSpec
-    store: FeatureStore
+    place: Place
     progress: Progress
     sources: dict[str, DataSource]
     data: dict[str, TaskData]
@@ -100,7 +84,7 @@ def run(
         _write_info(session, grid)
         pending = _pending(jobs, session.folder)
         if pending:
-            _run_pending(session, pending, {s.card.name: s for s in grid.models})
+            _run_pending(session, pending, grid)
             _write_info(session, grid)
         if pending or not (out / "images").exists():
             for source in session.sources.values():
@@ -127,7 +111,8 @@ def _session(
         )
         for d in grid.datasets
     }
-    return _Session(RunFolder(out), spec, FeatureStore(cache), progress, sources, data)
+    place = Place(out, sources, cache, spec.batch_size)
+    return _Session(RunFolder(out), spec, place, progress, sources, data)
 
 
 def _jobs(session: _Session, grid: Grid) -> list[Job]:
@@ -202,40 +187,31 @@ def _pending(jobs: Sequence[Job], folder: RunFolder) -> list[Job]:
     return [job for job in jobs if not is_settled(job)]
 
 
-def _run_pending(
-    session: _Session, pending: Sequence[Job], models: Mapping[str, ModelSource]
-) -> None:
-    by_model: dict[str, list[Job]] = {}
-    for job in pending:
-        by_model.setdefault("" if job.model is None else job.model.name, []).append(job)
-    for name, jobs in by_model.items():
-        source = models.get(name, NO_MODEL)
-        lazy = LazyModel(source.load)
-        readers = _readers(session, source, lazy)
-        advance = session.progress(f"{name or 'controls'}: cells", len(jobs))
-        for job in jobs:
-            reader = readers[job.cell.dataset]
-            outcome = run_cell(job, session.folder, reader)
-            session.folder.write_outcome(outcome)
-            advance(1)
-        if name:
-            session.model_infos[name] = model_info(source.card, lazy.loaded)
-
-
-def _readers(session: _Session, model: ModelSource, lazy: LazyModel) -> dict[str, FeatureReader]:
-    store = FeatureStore(None) if model.is_ephemeral else session.store
-    return {
-        name: FeatureReader(
-            lazy=lazy,
-            card=model.card,
-            source=source,
-            store=store,
-            batch_size=session.spec.batch_size,
-            progress=session.progress,
-            judges=session.judges,
+def _run_pending(session: _Session, pending: Sequence[Job], grid: Grid) -> None:
+    """Work on what is pending: models that other processes can load there, if asked for."""
+    n_workers, models = session.spec.workers, {s.card.name: s for s in grid.models}
+    if n_workers > 1:
+        apart = [s for s in _shares(pending, models) if not s.model.is_here]
+        session.model_infos |= work_apart(
+            apart, session.place, n_workers=n_workers, progress=session.progress
         )
-        for name, source in session.sources.items()
-    }
+        pending = _pending(pending, session.folder)
+    for share in _shares(pending, models):
+        info = work(
+            share,
+            session.place,
+            session.folder,
+            judges=session.judges,
+            progress=session.progress,
+        )
+        session.model_infos[share.model.card.name] = info
+
+
+def _shares(jobs: Sequence[Job], models: Mapping[str, ModelSource]) -> list[Share]:
+    by_model: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_model.setdefault("" if job.model is None else job.model.name, []).append(job)
+    return [Share(models.get(name, NO_MODEL), tuple(own)) for name, own in by_model.items()]
 
 
 def _refuse_mixture(session: _Session, jobs: Sequence[Job]) -> None:

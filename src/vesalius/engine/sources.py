@@ -8,7 +8,32 @@ from vesalius.data.manifest import Dataset
 from vesalius.data.slices import slice_positions, slices_at
 from vesalius.engine.progress import Progress
 from vesalius.errors import DataError, ModelError
-from vesalius.records import Image, Sample, digest_json
+from vesalius.records import Image, ModelCard, Sample, digest_json
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model to evaluate: its identity now, the model itself when a cell needs it.
+
+    Attributes:
+        is_ephemeral: whether its identity ends with the process, so that nothing is cached.
+        is_here: whether it is an object of this process, which no other process can load.
+        is_none: stands for the controls that need no model.
+    """
+
+    card: ModelCard
+    load: Callable[[], object]
+    is_ephemeral: bool = False
+    is_here: bool = False
+    is_none: bool = False
+
+
+def no_model() -> object:
+    """What controls that need no model are given."""
+    return None
+
+
+NO_MODEL = ModelSource(ModelCard(name="control", adapter="none"), no_model, is_none=True)
 
 
 @dataclass(frozen=True, slots=True)

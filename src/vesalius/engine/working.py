@@ -1,0 +1,130 @@
+"""Cells are worked on model by model, here or in processes of their own.
+
+A worker needs nothing from the others: it reads the same files, journals into a file of its own
+and appends outcomes. What a worker did not finish is done by the process that began the run.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from vesalius.engine.cells import Job, run_cell
+from vesalius.engine.features import FeatureReader
+from vesalius.engine.info import model_info
+from vesalius.engine.judges import Judges
+from vesalius.engine.progress import Progress, no_progress
+from vesalius.engine.sources import DataSource, LazyModel, ModelSource
+from vesalius.records import Json
+from vesalius.store.features import FeatureStore
+from vesalius.store.runs import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The pending cells of one model, or those that need none."""
+
+    model: ModelSource
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker finds and leaves things.
+
+    Attributes:
+        cache: folder of the feature cache; None keeps features in memory.
+    """
+
+    out: Path
+    sources: Mapping[str, DataSource]
+    cache: Path | None
+    batch_size: int | None
+
+
+def work(
+    share: Share,
+    place: Place,
+    folder: RunFolder,
+    /,
+    *,
+    judges: Judges,
+    progress: Progress = no_progress,
+) -> Json:
+    """Work on every cell of a share, in order; gives what is known of the model afterwards."""
+    lazy = LazyModel(share.model.load)
+    readers = _readers(share.model, lazy, place, judges=judges, progress=progress)
+    name = "controls" if share.model.is_none else share.model.card.name
+    advance = progress(f"{name}: cells", len(share.jobs))
+    for job in share.jobs:
+        folder.write_outcome(run_cell(job, folder, readers[job.cell.dataset]))
+        advance(1)
+    return model_info(share.model.card, lazy.loaded)
+
+
+def work_apart(
+    shares: Sequence[Share], place: Place, /, *, n_workers: int, progress: Progress
+) -> dict[str, Json]:
+    """Work on shares in processes, the largest first; gives what is known of each model.
+
+    A process that dies takes its share with it, and nothing else: the caller finds those cells
+    without an outcome.
+    """
+    advance = progress(f"cells of {len(shares)} models", sum(len(s.jobs) for s in shares))
+    infos: dict[str, Json] = {}
+    with ProcessPoolExecutor(
+        max_workers=n_workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_share_processors,
+        initargs=(n_workers,),
+    ) as pool:
+        order = sorted(shares, key=lambda share: -len(share.jobs))
+        pending: dict[Future[Json], Share] = {
+            pool.submit(_in_process, share, place): share for share in order
+        }
+        for future in as_completed(pending):
+            share = pending[future]
+            try:
+                infos[share.model.card.name] = future.result()
+            except BrokenProcessPool:
+                continue  # its cells have no outcome, so they are worked on again
+            advance(len(share.jobs))
+    return infos
+
+
+def _in_process(share: Share, place: Place) -> Json:
+    folder = RunFolder(place.out)
+    try:
+        return work(share, place, folder, judges=Judges())
+    finally:
+        folder.close()
+
+
+def _share_processors(n_workers: int) -> None:
+    """Several processes with a thread per processor each would only wait for one another."""
+    threads = max(1, (os.cpu_count() or 1) // n_workers)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # read by torch when it is first imported
+    threadpool_limits(threads)
+
+
+def _readers(
+    model: ModelSource, lazy: LazyModel, place: Place, *, judges: Judges, progress: Progress
+) -> dict[str, FeatureReader]:
+    store = FeatureStore(None if model.is_ephemeral else place.cache)
+    return {
+        name: FeatureReader(
+            lazy=lazy,
+            card=model.card,
+            source=source,
+            store=store,
+            batch_size=place.batch_size,
+            progress=progress,
+            judges=judges,
+        )
+        for name, source in place.sources.items()
+    }
