@@ -8,11 +8,20 @@ from jaxtyping import Bool, Float
 from scipy.special import log_softmax
 
 from vesalius.metrics import normalise_answer
-from vesalius.tasks.probes import Labelled, LinearModel, fit_softmax, log_loss, standardiser
+from vesalius.tasks.probes import (
+    Labelled,
+    LinearModel,
+    Scaler,
+    fit_softmax,
+    log_loss,
+    standardiser,
+)
 from vesalius.tasks.question_features import Products, fit_products
 from vesalius.tasks.vqa_questions import Asked, frequencies, is_among
 from vesalius.tasks.vqa_table import NO_REPLY, Reply, picked
 from vesalius.tasks.zero_shot import DIGITS, to_scores
+
+RANK_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,18 +60,47 @@ class Learning:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Space:
+    """Standardised features along the axes that the train rows span.
+
+    What lies across them has no influence on a fit with an L2 penalty, which is the same in any
+    rotation: a head with more features than rows becomes as cheap as one with as many.
+    """
+
+    products: Products
+    scaler: Scaler
+    axes: np.ndarray
+
+    def __call__(self, rows: Rows, /) -> Float[np.ndarray, "n rank"]:
+        """Features of the classifier."""
+        features = self.products(rows.images, rows.questions)
+        found: np.ndarray = self.scaler(features) @ self.axes.T
+        return found
+
+
+def fit_space(rows: Rows, /, *, size: int, seed: int) -> Space:
+    """Scale and axes of these rows."""
+    products = fit_products(rows.images, rows.questions, size=size, seed=seed)
+    features = products(rows.images, rows.questions)
+    scaler = standardiser(features)
+    _, lengths, axes = np.linalg.svd(scaler(features), full_matrices=False)
+    rank = int((lengths > RANK_TOLERANCE * lengths[0]).sum())
+    return Space(products, scaler, axes[: max(1, rank)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class AnswerHead:
     """Log-probabilities of answers; without answers to learn there is no reply."""
 
     answers: tuple[str, ...]
-    products: Products | None = None
+    space: Space | None = None
     model: LinearModel | None = None
 
     def replies(self, rows: Rows, /) -> list[Reply]:
         """The likeliest answer to each question, of a closed one the likeliest choice."""
-        if self.products is None or self.model is None or not len(rows.asked):
+        if self.space is None or self.model is None or not len(rows.asked):
             return [NO_REPLY] * len(rows.asked)
-        logits = self.model(self.products(rows.images, rows.questions)).round(DIGITS)
+        logits = self.model(self.space(rows)).round(DIGITS)
         with np.errstate(invalid="ignore"):  # a missing image makes a row of NaN
             scores = log_softmax(logits, axis=1)
         return [self._best(*pair) for pair in zip(rows.asked, scores, strict=True)]
@@ -89,18 +127,19 @@ def fit_head(train: Rows, val: Rows, learning: Learning, /) -> AnswerHead:
     train, val = _with_answers(train, answers), _with_answers(val.only(val.seen), answers)
     if not len(train.asked):
         return AnswerHead(())
-    products = fit_products(train.images, train.questions, size=learning.size, seed=learning.seed)
-    rows, held_out = (_labelled(part, answers, products) for part in (train, val))
-    scaler = standardiser(rows.features)
+    space = fit_space(train, size=learning.size, seed=learning.seed)
+    rows, held_out = (_labelled(part, answers, space) for part in (train, val))
+    rank = len(space.axes)
+    as_is = Scaler(np.zeros(rank), np.ones(rank))
     if not len(held_out.truth):
         strength = learning.strength_without_val
-        return AnswerHead(answers, products, fit_softmax(rows, scaler, strength=strength))
-    models = [fit_softmax(rows, scaler, strength=c) for c in sorted(learning.strengths)]
+        return AnswerHead(answers, space, fit_softmax(rows, as_is, strength=strength))
+    models = [fit_softmax(rows, as_is, strength=c) for c in sorted(learning.strengths)]
     losses = [
         log_loss(held_out.truth, to_scores(model(held_out.features), multilabel=False))
         for model in models
     ]
-    return AnswerHead(answers, products, models[int(np.argmin(losses))])
+    return AnswerHead(answers, space, models[int(np.argmin(losses))])
 
 
 def _with_answers(rows: Rows, answers: Sequence[str]) -> Rows:
@@ -108,7 +147,7 @@ def _with_answers(rows: Rows, answers: Sequence[str]) -> Rows:
     return rows.only(np.array(kept, dtype=np.bool_))
 
 
-def _labelled(rows: Rows, answers: Sequence[str], products: Products) -> Labelled:
+def _labelled(rows: Rows, answers: Sequence[str], space: Space) -> Labelled:
     truth = [[is_among(one.question.answer, (a,)) for a in answers] for one in rows.asked]
     matrix = np.array(truth, dtype=np.bool_).reshape(len(rows.asked), len(answers))
-    return Labelled(products(rows.images, rows.questions), matrix)
+    return Labelled(space(rows), matrix)

@@ -54,8 +54,8 @@ class AnswerProbe:
 
     max_answers: int = 256
     size: int = 256
-    strengths: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1)
-    strength_without_val: float = 0.001
+    strengths: tuple[float, ...] = (0.001, 0.01, 0.1)
+    strength_without_val: float = 0.01
     question_embedding: Literal["text encoder, else tf-idf of train questions"] = (
         "text encoder, else tf-idf of train questions"
     )

@@ -78,6 +78,7 @@ def free_text(settings: Mapping[str, Json], /) -> FreeText:
 
 def _asking(view: ModelView) -> ReplyTo:
     def replies(asked: Sequence[Asked]) -> list[Reply]:
-        return [free_reply(a, view.answer(a.sample, a.question.question)) for a in asked]
+        texts = view.written([(one.sample, one.question.question) for one in asked])
+        return [free_reply(*pair) for pair in zip(asked, texts, strict=True)]
 
     return replies
