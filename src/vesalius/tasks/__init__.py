@@ -114,6 +114,11 @@ TASKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "embedding": "vesalius.tasks.retrieval:embedding",
             "image-embedding": "vesalius.tasks.retrieval:image_embedding",
         },
+        "grounding": {
+            "similarity-map": "vesalius.tasks.grounding:similarity_map",
+            "attribution": "vesalius.tasks.grounding:attribution",
+            "text-box": "vesalius.tasks.text_box:text_box",
+        },
         "vqa": {
             "free-text": "vesalius.tasks.free_text:free_text",
             "option-likelihood": "vesalius.tasks.vqa_options:vqa_option_likelihood",
@@ -123,6 +128,9 @@ TASKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 
+ON_REQUEST = frozenset({("grounding", "text-box")})
+"""Protocols that a run tries only by name: no model here was trained for what they ask."""
+
 
 def default_protocols(task: str, /) -> tuple[str, ...]:
     """The protocols that a run tries when none is named.
@@ -130,7 +138,7 @@ def default_protocols(task: str, /) -> tuple[str, ...]:
     Raises:
         UsageError: for an unknown task.
     """
-    return tuple(_protocols(task))
+    return tuple(name for name in _protocols(task) if (task, name) not in ON_REQUEST)
 
 
 def make_task(task: str, protocol: str, settings: Mapping[str, Json] | None = None, /) -> Task:
