@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -18,6 +19,7 @@ Method = Literal["percentile", "bca"]
 _BLOCK_BYTES = 64 << 20
 _NORMAL = NormalDist()
 _NAN = float("nan")
+_MOST_KEPT = 1 << 23  # draws of one plan that are kept for the next one, about 8 to 16 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,12 +99,43 @@ def distributions(
 
 
 def _resamples(plan: Plan) -> Iterator[Float[np.ndarray, "b n"]]:
-    rng = np.random.default_rng(plan.seed)
-    k = plan.n_groups
-    for n_resamples in _blocks(plan.n_resamples, plan.n_rows):
-        # one draw per resample, so that the block size cannot change a number
-        drawn = [np.bincount(rng.integers(0, k, k), minlength=k) for _ in range(n_resamples)]
-        yield _weights(np.stack(drawn), plan)
+    for drawn in _draws(plan):
+        yield _weights(drawn, plan)
+
+
+def _draws(plan: Plan) -> Iterator[Shaped[np.ndarray, "b groups"]]:
+    """How often each patient is drawn, in blocks; small plans share what was drawn before."""
+    blocks = _blocks(plan.n_resamples, plan.n_rows)
+    if plan.n_resamples * plan.n_groups > _MOST_KEPT:
+        rng = np.random.default_rng(plan.seed)
+        yield from (_draw(rng, plan.n_groups, n) for n in blocks)
+        return
+    start, kept = 0, _kept_draws(plan.seed, plan.n_groups, plan.n_resamples)
+    for n in blocks:
+        yield kept[start : start + n]
+        start += n
+
+
+@lru_cache(maxsize=8)
+def _kept_draws(
+    seed: int, n_groups: int, n_resamples: int
+) -> Shaped[np.ndarray, "resamples groups"]:
+    """All draws of a plan: the cells of a run draw the same patients hundreds of times."""
+    drawn = _draw(np.random.default_rng(seed), n_groups, n_resamples)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def _draw(
+    rng: np.random.Generator, n_groups: int, n_resamples: int
+) -> Shaped[np.ndarray, "resamples groups"]:
+    # one call per resample, so that the block size cannot change a number
+    counts = [
+        np.bincount(rng.integers(0, n_groups, n_groups), minlength=n_groups)
+        for _ in range(n_resamples)
+    ]
+    # nobody is drawn more often than there are draws, so large plans keep wide numbers
+    return np.stack(counts).astype(np.min_scalar_type(n_groups))
 
 
 def _leave_one_out(plan: Plan) -> Iterator[Float[np.ndarray, "b n"]]:
