@@ -52,7 +52,7 @@ def test_no_cell_fails_and_every_protocol_has_a_number(finished):
 
 
 def test_scoring_again_gives_the_same_bytes_without_model_or_image(data, finished):
-    """Metrics follow from predictions and run.json alone, also when one of the files was deleted."""
+    """Metrics follow from predictions and run.json alone, also when a file was deleted."""
     files = [finished.path / name for name in ("metrics.parquet", "metrics.csv")]
     before = [path.read_bytes() for path in files]
     hidden = data.root.rename(data.root.with_name("elsewhere"))

@@ -193,6 +193,26 @@ def test_each_template_is_scored_alone_beside_the_ensemble() -> None:
     assert not any("template" in name for name in predict_all(quiet, view_of(rows), data).columns)
 
 
+def test_each_template_has_a_threshold_of_its_own() -> None:
+    """With the threshold 0.5 of the other template, this one would call everything positive."""
+    templates = ("x-ray of {}", "faint {}")
+    data, rows = cohort(BINARY, positive="pneumonia", templates=templates)
+
+    class Biased(FakeDualEncoder):
+        def _text(self, text: str) -> np.ndarray:
+            if not text.startswith("faint"):
+                return super()._text(text)
+            return axis(WIDTH - 1) if "normal" in text else unit(0.1 * axis(0) + axis(1))
+
+    table = predict_all(TASK, view_of(rows, Biased()), data)
+    alone = table["template 2:pneumonia"]
+    assert (alone >= 0.5).all()
+    assert 0.5 < table["template 2 threshold"][0] < alone.max()
+    values = values_of(TASK, table, data.card)
+    assert values["f1[template 1]"] == values["f1[template 2]"] == values["f1[templates, min]"] == 1
+    assert values["f1[templates, std]"] == 0.0
+
+
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_template_spread_for_many_classes(multilabel: bool) -> None:
     """Macro values over classes or findings get a spread as well."""
@@ -202,6 +222,7 @@ def test_template_spread_for_many_classes(multilabel: bool) -> None:
     values = values_of(TASK, predict_all(TASK, view, data), data.card)
     assert values["macro_auroc[template 3]"] == 1.0
     assert values["macro_auroc[templates, std]"] == 0.0
+    assert values["macro_f1[template 3]"] == values["macro_f1[templates, min]"] == 1.0
 
 
 def test_a_class_that_test_lacks_is_undefined_not_zero() -> None:

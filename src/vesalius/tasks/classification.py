@@ -166,7 +166,7 @@ def predict_rows(
     reference = labelled(data, "test")
     if all(part.prefix + s.id in done for s in reference):
         return
-    thresholds = _thresholds(answer, data, problem, tune_on)
+    thresholds = tuned_thresholds(answer, data, tune_on)
     for start in range(0, len(reference), CHUNK):
         chunk = reference[start : start + CHUNK]
         keys = [part.prefix + sample.id for sample in chunk]
@@ -208,13 +208,14 @@ def _answer_columns(answers: Answers, problem: Problem) -> dict[str, np.ndarray]
     return columns | dict(answers.extra)
 
 
-def _thresholds(
-    answer: Answer, data: TaskData, problem: Problem, tune_on: Sequence[Split]
+def tuned_thresholds(
+    answer: Answer, data: TaskData, tune_on: Sequence[Split], /
 ) -> dict[str, float | str]:
-    """Threshold and its source for every class that has one.
+    """Column → threshold, or the split it comes from, for every class that has one.
 
     The first split with a positive and a negative row decides; else 0.5, source ``default``.
     """
+    problem = problem_of(data.card)
     open_classes = list(problem.thresholded)
     found: dict[str, tuple[float, str]] = {}
     found |= dict.fromkeys(open_classes, (DEFAULT_THRESHOLD, "default"))

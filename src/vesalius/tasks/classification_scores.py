@@ -24,6 +24,7 @@ DECIDED = ("f1", "precision", "recall", "specificity", "accuracy", "balanced_acc
 PER_CLASS = ("f1", "precision", "recall")
 MULTICLASS_DECIDED = ("macro_f1", "accuracy", "balanced_accuracy", "mcc")
 TEMPLATE_COLUMN = "template {}:{}"
+TEMPLATE_THRESHOLD = "template {} {}"
 ABOVE_ALL, BELOW_ALL = 2.0, -1.0  # scores lie in [0, 1]
 
 
@@ -85,16 +86,18 @@ def as_scored(named: Named, /, *, suffix: str = "", rows: np.ndarray | None = No
     return Scored(metric, named.statistic, named.class_name, rows, named.higher_is_better)
 
 
-def read_table(predictions: Predictions, problem: Problem, /, *, column: str = "score:{}") -> Table:
-    """Arrays of a table of predictions.
+def read_table(predictions: Predictions, problem: Problem, /, *, template: int = 0) -> Table:
+    """Arrays of a table of predictions; with a number, those of one prompt template.
 
     Raises:
         InputError: if a label is not declared in the dataset card, or a column is not there.
     """
     thresholds = np.full((predictions.n_rows, len(problem.classes)), np.nan)
     for name in problem.thresholded:
-        stored = _column(predictions, problem.threshold_column(name))
-        thresholds[:, problem.classes.index(name)] = stored
+        stored = problem.threshold_column(name)
+        stored = TEMPLATE_THRESHOLD.format(template, stored) if template else stored
+        thresholds[:, problem.classes.index(name)] = _column(predictions, stored)
+    column = TEMPLATE_COLUMN.format(template, "{}") if template else "score:{}"
     scores = [_column(predictions, column.format(name)) for name in problem.classes]
     return Table(_truth(predictions["label"], problem), np.stack(scores, axis=1), thresholds)
 
@@ -214,18 +217,36 @@ def _worst_probabilities(table: Table) -> Float[np.ndarray, "n classes"]:
 
 
 def template_metrics(predictions: Predictions, problem: Problem, /) -> list[Named]:
-    """The threshold-free metric for each single template, and its spread; nothing for one."""
-    statistics: list[BatchedStatistic] = []
-    metric = "auroc" if problem.kind == "binary" else "macro_auroc"
-    while TEMPLATE_COLUMN.format(len(statistics) + 1, problem.classes[0]) in predictions.columns:
-        column = TEMPLATE_COLUMN.format(len(statistics) + 1, "{}")
-        table = read_table(predictions, problem, column=column)
-        statistics.append(_threshold_free(table, problem))
-    if len(statistics) < 2:
+    """The threshold-free metric and the F1 for each single template, and how far they spread.
+
+    Each template has its own threshold, from the rows that set the one of the ensemble. Nothing
+    for a single template.
+    """
+    tables: list[Table] = []
+    while TEMPLATE_COLUMN.format(len(tables) + 1, problem.classes[0]) in predictions.columns:
+        tables.append(read_table(predictions, problem, template=len(tables) + 1))
+    if len(tables) < 2:
         return []
+    prefix = "" if problem.kind == "binary" else "macro_"
+    ranked = [_threshold_free(table, problem) for table in tables]
+    decided = [_f1(table, problem) for table in tables]
+    return _spread(f"{prefix}auroc", ranked) + _spread(f"{prefix}f1", decided)
+
+
+def _spread(metric: str, statistics: list[BatchedStatistic]) -> list[Named]:
     found = [Named(f"{metric}[template {i}]", one) for i, one in enumerate(statistics, start=1)]
     spreads = [Named(f"{metric}[templates, {s}]", SpreadOf(tuple(statistics), s)) for s in SPREADS]
     return found + spreads
+
+
+def _f1(table: Table, problem: Problem) -> BatchedStatistic:
+    if problem.kind == "multiclass":
+        return statistic("macro_f1", table.index, _argmax(table))
+    per_class = [
+        statistic("f1", table.truth[:, place], _decisions(table, place))
+        for place in map(problem.classes.index, problem.thresholded)
+    ]
+    return per_class[0] if problem.kind == "binary" else MeanOf(tuple(per_class))
 
 
 def _threshold_free(table: Table, problem: Problem) -> BatchedStatistic:

@@ -1,7 +1,7 @@
 """Zero-shot classification by the similarity of an image with the names of the classes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,9 +16,14 @@ from vesalius.tasks.classification import (
     labelled,
     predict_rows,
     problem_of,
+    tuned_thresholds,
     unsuitable_data,
 )
-from vesalius.tasks.classification_scores import TEMPLATE_COLUMN, score_classification
+from vesalius.tasks.classification_scores import (
+    TEMPLATE_COLUMN,
+    TEMPLATE_THRESHOLD,
+    score_classification,
+)
 from vesalius.tasks.controls import ModelFree
 from vesalius.tasks.model_free import model_free_answer, unsuitable_model_free
 from vesalius.tasks.prompts import Average, Prompts, class_embeddings, class_prompts
@@ -37,7 +42,7 @@ class ZeroShot:
         templates: used instead of those of the dataset card; empty for the card's own.
         average: how the prompts of a class become one vector, see `class_embeddings`.
         absent: what a finding's name becomes in the absent prompt (multilabel).
-        single_templates: whether each template is also scored alone.
+        single_templates: whether each template is also scored alone, with its own threshold.
     """
 
     templates: tuple[str, ...] = ()
@@ -47,7 +52,7 @@ class ZeroShot:
     threshold: Literal["max-f1 on val, else train, else 0.5"] = (
         "max-f1 on val, else train, else 0.5"
     )
-    metrics_version: Literal[1] = 1
+    metrics_version: Literal[2] = 2
 
     @property
     def card(self) -> TaskCard:
@@ -81,7 +86,7 @@ class ZeroShot:
         if isinstance(view.model, ModelFree):
             answer, tune_on = model_free_answer(view.model, data, TUNED_ON)
         else:
-            answer, tune_on = self._answer(view, data.card), TUNED_ON
+            answer, tune_on = self._tuned(self._answer(view, data.card), data), TUNED_ON
         yield from predict_rows(answer, data, done=done, tune_on=tune_on)
 
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
@@ -106,12 +111,31 @@ class ZeroShot:
 
         return answer
 
+    def _tuned(self, answer: Answer, data: TaskData) -> Answer:
+        """The same answers, with a threshold of its own for every single template."""
+        columns: dict[str, float | str] = {}
+        for number in range(1, 1 + self._n_alone(data.card)):
+            tuned = tuned_thresholds(_alone(answer, number, data.card), data, TUNED_ON)
+            for name in map(problem_of(data.card).threshold_column, data.card.classes):
+                if name in tuned:
+                    columns[TEMPLATE_THRESHOLD.format(number, name)] = tuned[name]
+
+        def complete(samples: Sequence[Sample]) -> Answers:
+            found = answer(samples)
+            constant = {name: np.full(len(samples), value) for name, value in columns.items()}
+            return replace(found, extra={**found.extra, **constant})
+
+        return complete
+
+    def _n_alone(self, card: DatasetCard) -> int:
+        """How many templates are also scored alone."""
+        n_templates = class_prompts(card, templates=self.templates).n_templates
+        return n_templates if self.single_templates and n_templates > 1 else 0
+
     def _heads(self, view: ModelView, card: DatasetCard) -> list[Float[np.ndarray, "classes dim"]]:
         """Class vectors of all templates together, then of each template alone."""
         present = class_prompts(card, templates=self.templates)
-        parts = [present]
-        if self.single_templates and present.n_templates > 1:
-            parts += [present.only(i) for i in range(present.n_templates)]
+        parts = [present, *(present.only(i) for i in range(self._n_alone(card)))]
         heads = [self._embed(prompts, view) for prompts in parts]
         if not card.multilabel:
             return heads
@@ -130,6 +154,17 @@ class ZeroShot:
 def zero_shot(settings: Mapping[str, Json], /) -> ZeroShot:
     """The protocol with some settings changed."""
     return from_settings(ZeroShot, settings)
+
+
+def _alone(answer: Answer, number: int, card: DatasetCard) -> Answer:
+    """The scores of one template."""
+    names = [TEMPLATE_COLUMN.format(number, name) for name in card.classes]
+
+    def alone(samples: Sequence[Sample]) -> Answers:
+        extra = answer(samples).extra
+        return Answers(np.stack([extra[name] for name in names], axis=1))
+
+    return alone
 
 
 def products(
