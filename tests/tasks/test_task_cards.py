@@ -53,7 +53,7 @@ def test_default_protocols() -> None:
         "few-shot",
         "option-likelihood",
     )
-    assert default_protocols("retrieval") == ("embedding", "image-embedding")
+    assert default_protocols("retrieval") == ("embedding", "image-embedding", "likelihood")
 
 
 def test_unknown_names_are_usage_errors() -> None:

@@ -113,6 +113,7 @@ TASKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "retrieval": {
             "embedding": "vesalius.tasks.retrieval:embedding",
             "image-embedding": "vesalius.tasks.retrieval:image_embedding",
+            "likelihood": "vesalius.tasks.likelihood_retrieval:likelihood",
         },
         "grounding": {
             "similarity-map": "vesalius.tasks.grounding:similarity_map",
