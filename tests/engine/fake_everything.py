@@ -16,7 +16,7 @@ from vesalius.imaging import display_pixels
 from vesalius.records import Geometry, Image, ModelCard
 
 EDGE, SQUARE, GRID = 32, 12, 4
-BLOCK = ("train", "train", "val", "test", "test", "test")
+BLOCK = ("train", "val", "test", "test", "test", "test")
 CARD = """\
 format: 1
 name: everything
@@ -34,14 +34,14 @@ subgroups: [site]
 
 
 def write_everything(folder: Path, *, n_patients: int = 90, seed: int = 0) -> Path:
-    """Labels, captions, masks, questions, phrases and subgroups; a third of the pictures clear."""
+    """Labels, captions, masks, questions, phrases and subgroups; a fifth of the pictures clear."""
     rng = np.random.default_rng(seed)
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
     (folder / "dataset.yaml").write_text(CARD)
     samples, questions, phrases = [], [], []
     for number in range(n_patients):
-        name, side = f"s{number:03d}", ("none", "left", "right")[rng.integers(3)]
+        name, side = f"s{number:03d}", ("left", "right")[rng.integers(2)] if number % 5 else "none"
         box, site = _draw(folder, name, side, rng), ("south", "north")[number // len(BLOCK) % 2]
         words = "clear picture" if box is None else f"lesion on the {side}"
         samples.append(

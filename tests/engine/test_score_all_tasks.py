@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 from fake_everything import Everything, everything
 
-from vesalius.api import choose_tasks
 from vesalius.capabilities import CAPABILITIES
 from vesalius.data.manifest import load_dataset
 from vesalius.engine import Grid, ModelSource, run, score
 from vesalius.metrics import METRICS
 from vesalius.records import Done, Failed, RunSpec
 from vesalius.store.runs import read_predictions
-from vesalius.tasks import TASKS, TaskData
+from vesalius.tasks import TASKS, TaskData, make_task
 from vesalius.tasks.controls import CONTROLS, MODEL_FREE, PER_MODEL
 
-PROTOCOLS = choose_tasks("all")
+PROTOCOLS = [make_task(task, protocol) for task in TASKS for protocol in TASKS[task]]
 COUNTED = {"unparsed", "ambiguous"}  # shares of rows whose answer cannot be read
 NAMES = [f"{task.card.task}, {task.card.protocol}" for task in PROTOCOLS]
 
