@@ -89,7 +89,7 @@ def run(
         if pending or not (out / "images").exists():
             for source in session.sources.values():
                 write_thumbnails(out, source)
-        score_run(session.folder, progress=session.progress)
+        score_run(session.folder, progress=session.progress, n_workers=spec.workers)
     finally:
         session.folder.close()
     return read_run(out)

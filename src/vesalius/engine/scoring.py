@@ -3,13 +3,17 @@
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from vesalius.engine.gaps import gaps
+from vesalius.engine.processes import processes
 from vesalius.engine.progress import Progress
 from vesalius.errors import VesaliusError
 from vesalius.records import (
+    TASKS,
     Cell,
     DatasetCard,
     Done,
@@ -30,44 +34,70 @@ from vesalius.tasks import Scored, Task, task_from_card
 MIN_SUBGROUP_PATIENTS = 20
 SUBGROUP_PREFIX = "subgroup:"
 SCORING_VERSION = 2
+WORTH_A_PROCESS = 32  # cells; fewer are scored before a process has started
 
 
-def score_run(folder: RunFolder, /, *, progress: Progress, fresh: bool = False) -> None:
+def score_run(
+    folder: RunFolder, /, *, progress: Progress, fresh: bool = False, n_workers: int = 1
+) -> None:
     """Bring the metrics up to date; a cell whose predictions are unchanged keeps its rows.
+
+    Rows stand in the order of dataset, task, protocol and model, whoever finished first.
 
     Args:
         folder: the run.
         progress: told of every cell.
         fresh: recompute all rows, whatever is there.
+        n_workers: processes to score in.
     """
     info = folder.info() or {}
-    done = [o for o in folder.outcomes().values() if isinstance(o, Done)]
+    done = sorted((o for o in folder.outcomes().values() if isinstance(o, Done)), key=_place)
     kept_rows, kept_sources = ((), {}) if fresh else folder.metrics()
-    advance = progress("scoring cells", len(done))
-    rows: list[MetricRow] = []
-    sources: dict[str, str] = {}
-    for outcome in done:
-        key = json.dumps(dataclasses.astuple(outcome.cell))
-        sources[key] = _source(folder, outcome, info)
-        if kept_sources.get(key) == sources[key]:
-            rows += [row for row in kept_rows if row.cell == outcome.cell]
-        else:
-            rows += _score_or_fail(folder, outcome, info)
+    kept: dict[str, list[MetricRow]] = {}
+    for row in kept_rows:
+        kept.setdefault(_key(row.cell), []).append(row)
+    sources = {_key(o.cell): _source(folder, o, info) for o in done}
+    changed = [o for o in done if kept_sources.get(_key(o.cell)) != sources[_key(o.cell)]]
+    advance = progress("scoring cells", len(changed))
+    for outcome, found in _scored(folder.path, changed, info, n_workers):
+        if isinstance(found, str):
+            folder.write_outcome(Failed(outcome.cell, outcome.fingerprint, found))
+        kept[_key(outcome.cell)] = [] if isinstance(found, str) else list(found)
         advance(1)
     if fresh or sources != kept_sources:
+        rows = [row for outcome in done for row in kept.get(_key(outcome.cell), [])]
         folder.write_metrics(rows, sources=sources)
 
 
-def _score_or_fail(
-    folder: RunFolder, outcome: Done, info: Mapping[str, Json]
-) -> tuple[MetricRow, ...]:
-    """The cell's rows; predictions that cannot be scored make it a failed cell."""
+def _key(cell: Cell) -> str:
+    return json.dumps(dataclasses.astuple(cell))
+
+
+def _place(outcome: Done) -> tuple[str, int, str, str]:
+    cell = outcome.cell
+    return (cell.dataset, TASKS.index(cell.task), cell.protocol, cell.model)
+
+
+def _scored(
+    run: Path, outcomes: Sequence[Done], info: Mapping[str, Json], n_workers: int
+) -> Iterator[tuple[Done, tuple[MetricRow, ...] | str]]:
+    score = partial(_score_or_explain, run, info)
+    if n_workers == 1 or len(outcomes) < WORTH_A_PROCESS:
+        yield from zip(outcomes, map(score, outcomes), strict=True)
+        return
+    with processes(n_workers) as pool:
+        found = pool.map(score, outcomes, chunksize=4)
+        yield from zip(outcomes, found, strict=True)
+
+
+def _score_or_explain(
+    run: Path, info: Mapping[str, Json], outcome: Done
+) -> tuple[MetricRow, ...] | str:
+    """The cell's rows, or why its predictions cannot be scored."""
     try:
-        return _score_done(folder, outcome, info)
+        return _score_done(run, outcome, info)
     except VesaliusError as error:
-        words = f"scoring: {type(error).__name__}: {error}"
-        folder.write_outcome(Failed(outcome.cell, outcome.fingerprint, words))
-        return ()
+        return f"scoring: {type(error).__name__}: {error}"
 
 
 def _source(folder: RunFolder, outcome: Done, info: Mapping[str, Json]) -> str:
@@ -85,11 +115,9 @@ def _source(folder: RunFolder, outcome: Done, info: Mapping[str, Json]) -> str:
     )
 
 
-def _score_done(
-    folder: RunFolder, outcome: Done, info: Mapping[str, Json]
-) -> tuple[MetricRow, ...]:
+def _score_done(run: Path, outcome: Done, info: Mapping[str, Json]) -> tuple[MetricRow, ...]:
     task, card = task_and_card(info, outcome)
-    predictions = read_predictions(folder.path, outcome.cell)
+    predictions = read_predictions(run, outcome.cell)
     return score_cell(outcome.cell, task, predictions, card, resampling=_resampling(info))
 
 

@@ -4,20 +4,17 @@ A worker needs nothing from the others: it reads the same files, journals into a
 and appends outcomes. What a worker did not finish is done by the process that began the run.
 """
 
-import multiprocessing
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-
-from threadpoolctl import threadpool_limits
 
 from vesalius.engine.cells import Job, run_cell
 from vesalius.engine.features import FeatureReader
 from vesalius.engine.info import model_info
 from vesalius.engine.judges import Judges
+from vesalius.engine.processes import processes
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.engine.sources import DataSource, LazyModel, ModelSource
 from vesalius.records import Json
@@ -77,12 +74,7 @@ def work_apart(
     """
     advance = progress(f"cells of {len(shares)} models", sum(len(s.jobs) for s in shares))
     infos: dict[str, Json] = {}
-    with ProcessPoolExecutor(
-        max_workers=n_workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_share_processors,
-        initargs=(n_workers,),
-    ) as pool:
+    with processes(n_workers) as pool:
         order = sorted(shares, key=lambda share: -len(share.jobs))
         pending: dict[Future[Json], Share] = {
             pool.submit(_in_process, share, place): share for share in order
@@ -103,13 +95,6 @@ def _in_process(share: Share, place: Place) -> Json:
         return work(share, place, folder, judges=Judges())
     finally:
         folder.close()
-
-
-def _share_processors(n_workers: int) -> None:
-    """Several processes with a thread per processor each would only wait for one another."""
-    threads = max(1, (os.cpu_count() or 1) // n_workers)
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # read by torch when it is first imported
-    threadpool_limits(threads)
 
 
 def _readers(

@@ -49,13 +49,16 @@ class Grey:
         self._answers: dict[tuple[str, tuple[str, ...]], AnswerScores] = {}
         self._texts: dict[str, str] = {}
         self._maps: dict[str, np.ndarray] = {}
+        self._rows: list[np.ndarray] = []
         self._patches: list[np.ndarray] = []
 
     def image_features(self, samples: Sequence[Sample], /) -> Float[np.ndarray, "n dim"]:
         """The same row for every sample."""
         if not isinstance(self._model, ImageEncoder):
             raise InputError(f"{self._view.name} has no image embedding to blank")
-        return np.repeat(self._model.encode_images([self.image]), len(samples), axis=0)
+        if not self._rows:
+            self._rows.append(self._model.encode_images([self.image]))
+        return np.repeat(self._rows[0], len(samples), axis=0)
 
     def answer_scores(
         self, sample: Sample, prompt: str, candidates: Sequence[str], /
