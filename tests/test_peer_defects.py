@@ -26,7 +26,16 @@ from vesalius.imaging import display_pixels
 from vesalius.metrics.retrieval import query_values
 from vesalius.metrics.text import answer_values, yes_no
 from vesalius.models.locate import embedded_folder
-from vesalius.records import DatasetCard, Done, Image, ModelCard, Predictions, RunSpec, Sample
+from vesalius.records import (
+    DatasetCard,
+    Done,
+    Image,
+    ModelCard,
+    Predictions,
+    Question,
+    RunSpec,
+    Sample,
+)
 from vesalius.stats import bootstrap, statistic
 from vesalius.store.runs import read_predictions
 from vesalius.tasks import Task, TaskData, make_task
@@ -66,6 +75,15 @@ class Greys:
     def encode_texts(self, texts):
         """Dark and bright are at right angles."""
         return _turned(np.array([np.pi / 2 * ("bright" in text) for text in texts]))
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A generator; what it writes is said by the view."""
+
+    def generate(self, images, prompts):
+        """Never asked directly."""
+        raise AssertionError("a task asked the model past its view")
 
 
 def _turned(angles: np.ndarray) -> np.ndarray:
@@ -173,11 +191,29 @@ def test_defect_02_yes_and_no_are_words(text, meant):
 
 
 def test_defect_03_yes_and_no_together_are_wrong():
-    """Ambiguous, whatever the reference was and in either order."""
+    """Ambiguous in either order: wrong whatever the reference was, and counted as a fault."""
     for text in ("yes and no", "No. Yes.", "yes or no?"):
         assert yes_no(text) == "ambiguous"
-    for reference in ("yes", "no"):
-        assert metrics.exact_match_normalised(reference, "yes and no") == 0.0
+    replies = {"a": "yes and no", "b": "yes and no", "c": "There is a nodule.", "d": "Yes, surely"}
+    references = {"a": "yes", "b": "no", "c": "no", "d": "yes"}
+    samples = tuple(_sample(name, "dark") for name in replies)
+    questions = tuple(
+        Question(name, "Is there a nodule?", answer, "closed", choices=("yes", "no"))
+        for name, answer in references.items()
+    )
+    view = replace(
+        _view({}, {}), model=Writer(), written=lambda asked: [replies[s.id] for s, _ in asked]
+    )
+    task = make_task("vqa", "free-text")
+    table = _all(task, view, TaskData(CARD, samples, 0, questions))
+    assert dict(zip(table["id"].tolist(), table["correct"].tolist(), strict=True)) == {
+        "a": False, "b": False, "c": False, "d": True
+    }  # fmt: skip
+    found = {(s.metric, s.class_name): s for s in task.score(table, CARD)}
+    shares = {
+        name: found[name, "closed"].statistic(np.arange(4)) for name in ("ambiguous", "unparsed")
+    }
+    assert shares == {"ambiguous": 0.5, "unparsed": 0.25}
 
 
 def test_defect_04_softmax_is_applied_once():
