@@ -148,10 +148,11 @@ def by_map(look: Look, rule: MapRule, fitted: FittedRule, /) -> Ground:
         if heat is None:
             return None
         peak = float(heat.max())
-        boxes, scores = draw_boxes(heat, extent=fitted.extent, n_boxes=rule.n_boxes)
-        given = scores >= fitted.threshold
+        boxes, scores = np.zeros((0, 2 * heat.ndim)), np.zeros(0)
+        if peak >= fitted.threshold:
+            boxes, scores = draw_boxes(heat, extent=fitted.extent, n_boxes=rule.n_boxes)
         if rule.scale == "shares of the peak" and peak > 0:
             heat = heat / peak
-        return Found(boxes[given], scores[given], heat=heat, peak=peak)
+        return Found(boxes, scores, heat=heat, peak=peak)
 
     return ground
