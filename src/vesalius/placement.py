@@ -182,7 +182,7 @@ def _between(placement: Placement) -> list[tuple[int, int, int, float]]:
     found = []
     for index in range(first, last + 1):
         upper = int(np.searchsorted(positions, index))
-        lower = max(upper - (upper == len(positions) or positions[upper] != index), 0)
+        lower = int(max(upper - (upper == len(positions) or positions[upper] != index), 0))
         upper = min(upper, len(positions) - 1)
         gap = int(positions[upper] - positions[lower])
         share = (index - int(positions[lower])) / gap if gap else 0.0

@@ -124,9 +124,8 @@ def boxes_in_map(
         raise InputError(f"n_boxes must be at least 1, got {n_boxes}")
     labels, n_components = ndimage.label(values >= threshold)
     size = np.bincount(labels.ravel(), minlength=n_components + 1)[1:]
-    highest = np.asarray(
-        ndimage.maximum(values, labels, np.arange(1, n_components + 1)), dtype=np.float64
-    )
+    highest = np.full(n_components, -np.inf)
+    np.maximum.at(highest, labels[labels > 0] - 1, values[labels > 0])
     kept = np.lexsort((-highest, -size))[:n_boxes]
     windows = ndimage.find_objects(labels)
     corners = [
