@@ -12,14 +12,13 @@ from typing import Literal
 import numpy as np
 
 from vesalius.metrics import MetricInfo
-from vesalius.metrics.text import MAX_ORDER
 from vesalius.metrics.weighted import mean_defined, mean_defined_batched
 from vesalius.records import Predictions
 from vesalius.stats import ArrayStatistic, statistic
 from vesalius.tasks import Scored
 from vesalius.tasks.row_subset import OnRows
 from vesalius.tasks.vqa_questions import CLOSED, OPEN
-from vesalius.tasks.vqa_table import BLEU_COLUMN, TEXT_COLUMNS
+from vesalius.tasks.vqa_table import BLEU_COLUMN, ORDERS, TEXT_COLUMNS
 
 TextMetrics = Literal[
     "best over accepted answers; sacrebleu nrefs:1|case:lc|eff:yes|tok:13a|smooth:exp; "
@@ -68,7 +67,7 @@ def _of_kind(table: Predictions, rows: np.ndarray, kind: str, suffix: str) -> It
         return
     yield from (_mean(table, rows, column, kind) for column in TEXT_COLUMNS)
     statistics = np.array([np.asarray(table[BLEU_COLUMN][row]) for row in rows], dtype=np.int64)
-    for order in range(1, MAX_ORDER + 1):
+    for order in ORDERS:
         name = f"bleu{order}[sacrebleu]"
         yield Scored(name, OnRows(statistic(name, statistics), rows), kind, rows)
     for place, members in _by_question_type(table, rows, kind):

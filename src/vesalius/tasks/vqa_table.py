@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
-from vesalius.metrics.text import MAX_ORDER, answer_values, bleu, bleu_statistics
+from vesalius.metrics.text import MAX_ORDER, answer_values, bleu_batched, bleu_statistics
 from vesalius.records import DatasetCard, Predictions
 from vesalius.tasks.answer_parsing import parse_choice
 from vesalius.tasks.classification import CHUNK, Part, sample_columns
@@ -21,6 +20,7 @@ TEXT_COLUMNS: Mapping[str, str] = {
     "meteor": "meteor[nltk-2007]",
 }
 BLEU_COLUMN = "bleu_statistics"
+ORDERS = range(1, MAX_ORDER + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +162,16 @@ def text_columns(
         for column, name in TEXT_COLUMNS.items()
     }
     statistics = bleu_statistics(references, predictions)
-    scores = np.array([_bleus(row) for row in statistics])
+    each_alone = np.eye(len(statistics))
+    scores = np.stack(
+        [bleu_batched(statistics, weights=each_alone, order=n) for n in ORDERS], axis=1
+    )
     best = [
         start + int(np.argmax(np.nan_to_num(scores[start : start + n, -1], nan=-1.0)))
         for start, n in zip(starts, n_accepted, strict=True)
     ]
-    columns |= {f"bleu{order}": scores[best, order - 1] for order in range(1, MAX_ORDER + 1)}
+    columns |= {f"bleu{order}": scores[best, order - 1] for order in ORDERS}
     return columns | {BLEU_COLUMN: _lists(statistics[best].tolist())}
-
-
-def _bleus(row: np.ndarray) -> Float[np.ndarray, " orders"]:
-    return np.array([bleu(row[None], order=order) for order in range(1, MAX_ORDER + 1)])
 
 
 def _lists(rows: Sequence[list[object]]) -> np.ndarray:
