@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import test_answer_faults as faults
 import test_classification_metrics as classification
 import test_generation_metrics as generation
 import test_grounding_metrics as grounding
@@ -63,7 +64,7 @@ def test_retrieval_agrees_with_scikit_learn(name: str) -> None:
     np.testing.assert_allclose(values[name], expected, atol=1e-9)
 
 
-MODULES = (classification, retrieval, segmentation, grounding, text, generation)
+MODULES = (classification, retrieval, segmentation, grounding, text, generation, faults)
 DEFINED = {name for module in MODULES for name in module.BY_HAND}
 COMPARED = {
     *classification.SKLEARN,
@@ -72,6 +73,7 @@ COMPARED = {
     "auprc[pixel]",  # test_pixel_auprc_agrees_with_scikit_learn
     *grounding.AGREEMENT,
     *text.AGREEMENT,
+    *faults.AGREEMENT,
     *generation.AGREEMENT,
 }
 

@@ -115,7 +115,15 @@ def text_metrics() -> list[MetricInfo]:
         )
         for order in range(1, text.MAX_ORDER + 1)
     ]
-    return [*(_mean(name, source) for name, source in means.items()), *bleu]
+    faults = {
+        "unparsed": "share of the closed questions whose answer names none of the choices",
+        "ambiguous": "share of the closed questions whose answer names several choices",
+    }
+    return [
+        *(_mean(name, source) for name, source in means.items()),
+        *bleu,
+        *(_mean(name, source, _FAULT) for name, source in faults.items()),
+    ]
 
 
 def generation_metrics() -> list[MetricInfo]:

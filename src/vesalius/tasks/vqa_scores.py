@@ -11,10 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from vesalius.metrics import MetricInfo
-from vesalius.metrics.weighted import mean_defined, mean_defined_batched
 from vesalius.records import Predictions
-from vesalius.stats import ArrayStatistic, statistic
+from vesalius.stats import statistic
 from vesalius.tasks import Scored
 from vesalius.tasks.row_subset import OnRows
 from vesalius.tasks.vqa_questions import CLOSED, OPEN
@@ -28,10 +26,7 @@ TEXT_METRICS: TextMetrics = (
     "best over accepted answers; sacrebleu nrefs:1|case:lc|eff:yes|tok:13a|smooth:exp; "
     "meteor nltk-2007, Porter stems, no synonyms"
 )
-FAULTS = {
-    "unparsed": "share of closed questions whose answer names none of the choices",
-    "ambiguous": "share of closed questions whose answer names several choices",
-}
+FAULTS = ("unparsed", "ambiguous")
 
 
 def score_answers(
@@ -96,12 +91,5 @@ def _mean(table: Predictions, rows: np.ndarray, column: str, place: str) -> Scor
 
 
 def _fault(table: Predictions, rows: np.ndarray, name: str) -> Scored:
-    info = MetricInfo(
-        name=name,
-        function=mean_defined,
-        batched=mean_defined_batched,
-        higher_is_better=False,
-        source=FAULTS[name],
-    )
-    share = ArrayStatistic(info, (table[name][rows].astype(np.float64),))
+    share = statistic(name, table[name][rows].astype(np.float64))
     return Scored(name, OnRows(share, rows), CLOSED, rows, higher_is_better=False)
