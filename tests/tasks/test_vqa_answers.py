@@ -216,7 +216,7 @@ def test_metrics_of_a_table_by_hand() -> None:
     assert table["answered"].tolist() == [True, True, False, True, True, True]
     assert table["parsed"].tolist()[:4] == ["", "", "", "left"]
     assert table["correct"].tolist() == [False, False, False, True, True, False]
-    scored = score_answers(table)
+    scored = score_answers(table, parsed=True)
     assert (scored[0].metric, scored[0].class_name) == ("accuracy", "")
     found = values(scored)
     assert found["accuracy", ""] == found["accuracy", "closed"] == 1 / 4

@@ -1,13 +1,12 @@
 """A classifier whose classes are train answers, on features of image and question."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import log_softmax
 
-from vesalius.metrics import normalise_answer
 from vesalius.tasks.probes import (
     Labelled,
     LinearModel,
@@ -17,7 +16,7 @@ from vesalius.tasks.probes import (
     standardiser,
 )
 from vesalius.tasks.question_features import Products, fit_products
-from vesalius.tasks.vqa_questions import Asked, frequencies, is_among
+from vesalius.tasks.vqa_questions import Asked, frequencies, meaning
 from vesalius.tasks.vqa_table import NO_REPLY, Reply, picked
 from vesalius.tasks.zero_shot import DIGITS, to_scores
 
@@ -88,66 +87,90 @@ def fit_space(rows: Rows, /, *, size: int, seed: int) -> Space:
     return Space(products, scaler, axes[: max(1, rank)])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AnswerHead:
-    """Log-probabilities of answers; without answers to learn there is no reply."""
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The answers that a head can give.
+
+    Attributes:
+        answers: as most of train wrote them, the most frequent first.
+        place: `meaning` of an answer → its class.
+    """
 
     answers: tuple[str, ...]
-    space: Space | None = None
-    model: LinearModel | None = None
+    place: Mapping[str, int]
+
+    def offered(self, one: Asked, /) -> list[tuple[str, int]]:
+        """What may be answered to a question, with its class: choices, else every answer."""
+        if not one.choices:
+            return [(answer, i) for i, answer in enumerate(self.answers)]
+        meant = [(choice, self.place.get(meaning(choice))) for choice in one.choices]
+        return [(choice, i) for choice, i in meant if i is not None]
+
+    def known(self, rows: Rows, /) -> Rows:
+        """The rows whose reference is a class."""
+        kept = [meaning(one.question.answer) in self.place for one in rows.asked]
+        return rows.only(np.array(kept, dtype=np.bool_))
+
+    def labelled(self, rows: Rows, space: Space, /) -> Labelled:
+        """Features and classes of known rows."""
+        truth = np.zeros((len(rows.asked), len(self.answers)), dtype=np.bool_)
+        for row, one in enumerate(rows.asked):
+            truth[row, self.place[meaning(one.question.answer)]] = True
+        return Labelled(space(rows), truth)
+
+
+def frequent_answers(rows: Rows, /, *, n: int) -> Classes:
+    """The `n` most frequent references of some rows."""
+    counted = frequencies(one.question.answer for one in rows.asked)
+    answers = tuple(counted)[:n]
+    return Classes(answers, {meaning(answer): i for i, answer in enumerate(answers)})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnswerHead:
+    """Log-probabilities of answers."""
+
+    classes: Classes
+    space: Space
+    model: LinearModel
 
     def replies(self, rows: Rows, /) -> list[Reply]:
         """The likeliest answer to each question, of a closed one the likeliest choice."""
-        if self.space is None or self.model is None or not len(rows.asked):
-            return [NO_REPLY] * len(rows.asked)
+        if not len(rows.asked):
+            return []
         logits = self.model(self.space(rows)).round(DIGITS)
         with np.errstate(invalid="ignore"):  # a missing image makes a row of NaN
             scores = log_softmax(logits, axis=1)
         return [self._best(*pair) for pair in zip(rows.asked, scores, strict=True)]
 
     def _best(self, one: Asked, scores: Float[np.ndarray, " answers"]) -> Reply:
-        offered = one.choices or self.answers
-        place = {normalise_answer(answer): i for i, answer in enumerate(self.answers)}
-        known = [(c, place[normalise_answer(c)]) for c in offered if normalise_answer(c) in place]
-        if not known or np.isnan(scores).any():
+        offered = self.classes.offered(one)
+        if not offered or np.isnan(scores).any():
             return NO_REPLY
-        found = [float(scores[i]) for _, i in known]
-        best = int(np.argmax(found))
-        return picked(known[best][0], log_likelihood=found[best])
+        answer, place = max(offered, key=lambda pair: scores[pair[1]])
+        return picked(answer, log_likelihood=float(scores[place]))
 
 
-def fit_head(train: Rows, val: Rows, learning: Learning, /) -> AnswerHead:
+def fit_head(train: Rows, val: Rows, learning: Learning, /) -> AnswerHead | None:
     """Fit on the frequent answers of train; the penalty with the lowest log-loss on val.
 
     Rows without an image embedding, and those with an answer that is no class, take no part.
+    None without a row to learn from.
     """
     train = train.only(train.seen)
-    counted = frequencies(one.question.answer for one in train.asked)
-    answers = tuple(counted)[: learning.max_answers]
-    train, val = _with_answers(train, answers), _with_answers(val.only(val.seen), answers)
     if not len(train.asked):
-        return AnswerHead(())
+        return None
+    classes = frequent_answers(train, n=learning.max_answers)
+    train, val = classes.known(train), classes.known(val.only(val.seen))
     space = fit_space(train, size=learning.size, seed=learning.seed)
-    rows, held_out = (_labelled(part, answers, space) for part in (train, val))
-    rank = len(space.axes)
-    as_is = Scaler(np.zeros(rank), np.ones(rank))
+    rows, held_out = (classes.labelled(part, space) for part in (train, val))
+    as_is = Scaler(np.zeros(len(space.axes)), np.ones(len(space.axes)))
     if not len(held_out.truth):
         strength = learning.strength_without_val
-        return AnswerHead(answers, space, fit_softmax(rows, as_is, strength=strength))
+        return AnswerHead(classes, space, fit_softmax(rows, as_is, strength=strength))
     models = [fit_softmax(rows, as_is, strength=c) for c in sorted(learning.strengths)]
     losses = [
         log_loss(held_out.truth, to_scores(model(held_out.features), multilabel=False))
         for model in models
     ]
-    return AnswerHead(answers, space, models[int(np.argmin(losses))])
-
-
-def _with_answers(rows: Rows, answers: Sequence[str]) -> Rows:
-    kept = [is_among(one.question.answer, answers) for one in rows.asked]
-    return rows.only(np.array(kept, dtype=np.bool_))
-
-
-def _labelled(rows: Rows, answers: Sequence[str], space: Space) -> Labelled:
-    truth = [[is_among(one.question.answer, (a,)) for a in answers] for one in rows.asked]
-    matrix = np.array(truth, dtype=np.bool_).reshape(len(rows.asked), len(answers))
-    return Labelled(space(rows), matrix)
+    return AnswerHead(classes, space, models[int(np.argmin(losses))])

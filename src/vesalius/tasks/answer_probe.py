@@ -26,7 +26,7 @@ from vesalius.tasks.vqa_questions import (
     unsuitable_questions,
 )
 from vesalius.tasks.vqa_scores import TEXT_METRICS, TextMetrics, score_answers
-from vesalius.tasks.vqa_table import Reply, ReplyTo, answer_rows
+from vesalius.tasks.vqa_table import NO_REPLY, Reply, ReplyTo, answer_rows
 from vesalius.views import ModelView
 
 LEARNT_FROM: tuple[Split, ...] = ("train", "val")
@@ -128,7 +128,8 @@ class AnswerProbe:
             found: dict[str, Reply] = {}
             for kind, head in heads.items():
                 own = rows.of_type(kind)
-                found |= zip(keys_of(own.asked), head.replies(own), strict=True)
+                given = head.replies(own) if head else [NO_REPLY] * len(own.asked)
+                found |= zip(keys_of(own.asked), given, strict=True)
             return [found[one.key] for one in asked]
 
         return replies

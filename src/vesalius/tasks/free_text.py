@@ -68,7 +68,7 @@ class FreeText:
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
         """Accuracy of closed questions after parsing; text metrics of open ones."""
         del card
-        return score_answers(predictions)
+        return score_answers(predictions, parsed=True)
 
 
 def free_text(settings: Mapping[str, Json], /) -> FreeText:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from vesalius.tasks import TaskData
 from vesalius.tasks.controls import ModelFree, seeded
-from vesalius.tasks.vqa_questions import Asked, TrainAnswers, asked_in, is_among, train_answers
+from vesalius.tasks.vqa_questions import Asked, TrainAnswers, asked_in, meaning, train_answers
 from vesalius.tasks.vqa_table import NO_REPLY, Reply, ReplyTo, picked
 
 
@@ -45,8 +45,8 @@ def model_free_replies(model: ModelFree, data: TaskData, /) -> ReplyTo:
         if model.kind == "random":
             drawn = seeded(model.seed, "vqa", one.key).integers(len(candidates))
             return picked(candidates[int(drawn)])
-        given = train.like(one)
-        counts = [sum(n for a, n in given.items() if is_among(a, (c,))) for c in candidates]
+        given = {meaning(answer): n for answer, n in train.like(one).items()}
+        counts = [given.get(meaning(candidate), 0) for candidate in candidates]
         return picked(candidates[counts.index(max(counts))])
 
     def answers(asked: Sequence[Asked]) -> list[Reply]:

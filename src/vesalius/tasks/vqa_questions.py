@@ -7,7 +7,7 @@ not which of the two is right.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vesalius.metrics import normalise_answer
@@ -134,14 +134,20 @@ def frequencies(answers: Iterable[str], /) -> Counter[str]:
     spelt = Counter(answer.strip() for answer in answers)
     groups: dict[str, list[str]] = {}
     for answer in sorted(spelt, key=lambda a: (-spelt[a], a)):
-        groups.setdefault(normalise_answer(answer) or answer, []).append(answer)
+        groups.setdefault(meaning(answer), []).append(answer)
     total = {group[0]: sum(spelt[a] for a in group) for group in groups.values()}
     return Counter({a: total[a] for a in sorted(total, key=lambda a: (-total[a], a))})
 
 
-def is_among(answer: str, accepted: Sequence[str], /) -> bool:
-    """Whether an answer is one of these, as written or after `normalise_answer`."""
-    if answer.strip() in {one.strip() for one in accepted}:
-        return True
-    wanted = {normalise_answer(one) for one in accepted} - {""}
-    return normalise_answer(answer) in wanted
+def meaning(answer: str, /) -> str:
+    """What makes two answers the same: the normal form, or the text itself if that is empty.
+
+    >>> meaning("The left."), meaning("-")
+    ('left', '-')
+    """
+    return normalise_answer(answer) or answer.strip()
+
+
+def is_among(answer: str, accepted: Iterable[str], /) -> bool:
+    """Whether an answer means the same as one of these."""
+    return meaning(answer) in {meaning(one) for one in accepted}

@@ -30,11 +30,17 @@ FAULTS = ("unparsed", "ambiguous")
 
 
 def score_answers(
-    predictions: Predictions, rows: np.ndarray | None = None, /, *, suffix: str = ""
+    predictions: Predictions,
+    rows: np.ndarray | None = None,
+    /,
+    *,
+    suffix: str = "",
+    parsed: bool = False,
 ) -> list[Scored]:
     """Every metric of the answers in `rows` (all without it); the headline comes first.
 
-    With a suffix such as ``[calibrated]`` only the accuracies, which are what it changes.
+    With a suffix such as ``[calibrated]`` only the accuracies, which are what it changes. Where
+    answers are `parsed` from free text, also how often that failed.
     """
     table = predictions
     rows = np.arange(table.n_rows) if rows is None else rows
@@ -47,18 +53,19 @@ def score_answers(
     for kind, members in ((CLOSED, closed), (OPEN, free)):
         if len(members):
             scored += _of_kind(table, members, kind, suffix)
+    if parsed and len(closed):
+        scored += [_fault(table, closed, name) for name in FAULTS]
     return scored
 
 
 def _of_kind(table: Predictions, rows: np.ndarray, kind: str, suffix: str) -> Iterator[Scored]:
-    """Closed: parsed answers and what could not be parsed; open: the text itself."""
+    """Closed: accuracy, whole and by question type; open: the text itself."""
     if kind == CLOSED:
         yield _accuracy(table, rows, kind, suffix)
         for place, members in _by_question_type(table, rows, kind):
             yield _accuracy(table, members, place, suffix)
         if not suffix:
             yield _mean(table, rows, "exact_normalised", kind)
-            yield from (_fault(table, rows, name) for name in FAULTS)
         return
     yield from (_mean(table, rows, column, kind) for column in TEXT_COLUMNS)
     statistics = np.array([np.asarray(table[BLEU_COLUMN][row]) for row in rows], dtype=np.int64)
