@@ -21,9 +21,10 @@ from vesalius.capabilities import (
 )
 from vesalius.catalog import MODELS
 from vesalius.errors import InputError
+from vesalius.models.answers import BATCH
 from vesalius.models.checkpoint import open_folder
 from vesalius.models.conformance import check_adapter
-from vesalius.models.smolvlm import CANDIDATES, SmolVlm, load
+from vesalius.models.smolvlm import SmolVlm, load
 from vesalius.records import Geometry, Image, Json
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "smolvlm.json").read_text("utf-8"))
@@ -156,7 +157,7 @@ def test_image_and_prompt_run_once(split: SmolVlm, pictures: list[Image]) -> Non
             lambda _, given: lengths["text"].append(given[0].shape[1])
         ),
     ]
-    candidates = ["left lung", *("normal " * n for n in range(1, CANDIDATES + 1))]
+    candidates = ["left lung", *("normal " * n for n in range(1, BATCH + 1))]
     fresh = replace(pictures[0])  # the same picture, not known from another test
     split.score_answers(fresh, QUESTION, candidates)
     prompt, *answers = lengths["text"]
@@ -171,7 +172,7 @@ def test_image_and_prompt_run_once(split: SmolVlm, pictures: list[Image]) -> Non
 
 def test_candidates_do_not_disturb_each_other(whole: SmolVlm, pictures: list[Image]) -> None:
     """Right padding and the copied memory leave no trace, across inner batches as well."""
-    candidates = ["large nodule", "yes", *("normal " * n for n in range(1, CANDIDATES + 1))]
+    candidates = ["large nodule", "yes", *("normal " * n for n in range(1, BATCH + 1))]
     together = whole.score_answers(pictures[0], QUESTION, candidates)
     for index in (0, 1, 2, len(candidates) - 1):
         alone = whole.score_answers(pictures[0], QUESTION, candidates[index : index + 1])

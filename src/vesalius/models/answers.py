@@ -1,6 +1,6 @@
 """Log-likelihood of texts under a language model, in one form for every generator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from vesalius.capabilities import AnswerScores
 from vesalius.errors import InputError
 
+BATCH = 16  # candidates scored together; larger batches only pad more
 IGNORED = -100  # label of a position that is not part of an answer, as in transformers
 
 
@@ -23,6 +24,28 @@ def check_candidates(candidates: Sequence[str], /) -> list[str]:
     if not candidates or any(not candidate.strip() for candidate in candidates):
         raise InputError(f"expected non-empty candidate answers, got {list(candidates)!r}")
     return list(candidates)
+
+
+def by_length(
+    lengths: Sequence[int], score: Callable[[list[int]], AnswerScores], /
+) -> AnswerScores:
+    """Score candidates in batches of similar length, so that little of a batch is padding.
+
+    Args:
+        lengths: of all candidates, in tokens; at least one.
+        score: scores of the candidates with these indices.
+
+    Returns:
+        The scores in the order of the candidates.
+    """
+    order = np.argsort(np.asarray(lengths), kind="stable")
+    starts = range(0, len(order), BATCH)
+    parts = [score(order[start : start + BATCH].tolist()) for start in starts]
+    place = np.argsort(order)
+    return AnswerScores(
+        log_likelihood=np.concatenate([part.log_likelihood for part in parts])[place],
+        n_tokens=np.concatenate([part.n_tokens for part in parts])[place],
+    )
 
 
 def token_log_likelihood(

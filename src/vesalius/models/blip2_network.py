@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from transformers import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput
 
 from vesalius.capabilities import AnswerScores
-from vesalius.models.answers import IGNORED, token_log_likelihood
+from vesalius.models.answers import IGNORED, by_length, token_log_likelihood
 from vesalius.models.preprocessing import Fit, model_input
-from vesalius.models.towers import BATCH
 from vesalius.records import Image
 
 MAX_NEW_TOKENS = 128  # of an answer or caption; what is longer is cut off
@@ -136,14 +134,13 @@ def answer_logits(
 
 def log_likelihoods(parts: Parts, context: Context, texts: Sequence[str], /) -> AnswerScores:
     """Log-likelihood of every text under one context, in batches."""
-    found = []
-    for start in range(0, len(texts), BATCH):
-        labels = answer_labels(parts, texts[start : start + BATCH])
-        found.append(token_log_likelihood(answer_logits(parts, context, labels), labels))
-    return AnswerScores(
-        np.concatenate([scores.log_likelihood for scores in found]),
-        np.concatenate([scores.n_tokens for scores in found]),
-    )
+
+    def score_some(chosen: list[int]) -> AnswerScores:
+        labels = answer_labels(parts, [texts[i] for i in chosen])
+        return token_log_likelihood(answer_logits(parts, context, labels), labels)
+
+    lengths = [len(ids) for ids in parts.tokenizer(list(texts))["input_ids"]]
+    return by_length(lengths, score_some)
 
 
 def continue_greedily(parts: Parts, context: Context, /) -> list[str]:

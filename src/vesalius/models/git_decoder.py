@@ -17,12 +17,11 @@ from transformers import GenerationConfig, GitForCausalLM
 
 from vesalius.capabilities import AnswerScores
 from vesalius.errors import InputError, ModelError
-from vesalius.models.answers import IGNORED, token_log_likelihood
+from vesalius.models.answers import IGNORED, by_length, token_log_likelihood
 from vesalius.models.checkpoint import Checkpoint
 from vesalius.models.loading import load_image_processor, load_tokenizer, load_weights
 from vesalius.models.preprocessing import Fit, frame_of, model_input
 from vesalius.models.saliency import relevance
-from vesalius.models.towers import BATCH
 from vesalius.records import Image
 
 MAX_NEW_TOKENS = 128  # of an answer or caption; what is longer is cut off
@@ -185,17 +184,15 @@ def score(network: GitNetwork, prefix: Prefix, /, *, candidates: Sequence[str]) 
     answers = [answer_tokens(network, candidate) for candidate in candidates]
     longest = max(map(len, answers))
     check_length(network, prefix.n_words + longest, what="prompt with answer")
-    parts = []
-    for start in range(0, len(answers), BATCH):
-        ids, labels = _teacher_forced(network, prefix, answers=answers[start : start + BATCH])
+
+    def score_some(chosen: list[int]) -> AnswerScores:
+        ids, labels = _teacher_forced(network, prefix, answers=[answers[i] for i in chosen])
         cache = copy.deepcopy(prefix.cache)
         cache.batch_repeat_interleave(len(ids))
         logits = continued(network.model, cache, ids=ids, start=prefix.n_words).logits
-        parts.append(token_log_likelihood(logits, labels))
-    return AnswerScores(
-        log_likelihood=np.concatenate([part.log_likelihood for part in parts]),
-        n_tokens=np.concatenate([part.n_tokens for part in parts]),
-    )
+        return token_log_likelihood(logits, labels)
+
+    return by_length([len(answer) for answer in answers], score_some)
 
 
 def _teacher_forced(

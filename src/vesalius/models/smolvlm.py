@@ -14,7 +14,12 @@ from vesalius.capabilities import AnswerScores
 from vesalius.errors import ModelError
 from vesalius.models import dialogue, towers
 from vesalius.models import options as declared
-from vesalius.models.answers import IGNORED, check_candidates, token_log_likelihood
+from vesalius.models.answers import (
+    IGNORED,
+    by_length,
+    check_candidates,
+    token_log_likelihood,
+)
 from vesalius.models.checkpoint import Checkpoint, card_of
 from vesalius.models.loading import load_weights
 from vesalius.models.memory import LastImage
@@ -25,7 +30,6 @@ from vesalius.records import Geometry, Image, Json, ModelCard
 ADAPTER = "smolvlm"
 END = "<end_of_utterance>"
 BATCH = 8  # prompts decoded together; one at a time when the image is split
-CANDIDATES = 32  # answers that share one copy of the prompt's keys and values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,14 +93,10 @@ class SmolVlm:
         with torch.inference_mode():
             embedded, _ = self._embedded_prompt(image, prompt)
             read = self.model.model.text_model(inputs_embeds=embedded, use_cache=True)
-            parts = [
-                self._continue(read, answers[start : start + CANDIDATES])
-                for start in range(0, len(answers), CANDIDATES)
-            ]
-        return AnswerScores(
-            log_likelihood=np.concatenate([part.log_likelihood for part in parts]),
-            n_tokens=np.concatenate([part.n_tokens for part in parts]),
-        )
+            return by_length(
+                [len(answer) for answer in answers],
+                lambda chosen: self._continue(read, [answers[i] for i in chosen]),
+            )
 
     def score_texts(
         self, images: Sequence[Image], texts: Sequence[str], /
