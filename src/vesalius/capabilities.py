@@ -43,6 +43,15 @@ class TextEncoder(Protocol):
 
 
 @runtime_checkable
+class LanguageEncoder(Protocol):
+    """What a generator's language model makes of a text, in no space of images."""
+
+    def encode_language(self, texts: Sequence[str], /) -> Float[np.ndarray, "n dim"]:
+        """Unit rows, float32: mean last hidden state over the tokens that are no special ones."""
+        ...
+
+
+@runtime_checkable
 class DualEncoder(ImageEncoder, TextEncoder, Protocol):
     """Image and text in one space, comparable by cosine."""
 

@@ -110,6 +110,11 @@ TASKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "few-shot": "vesalius.tasks.few_shot:few_shot",
             "option-likelihood": "vesalius.tasks.option_likelihood:option_likelihood",
         },
+        "generation": {
+            "inversion": "vesalius.tasks.inversion:inversion",
+            "text-to-image": "vesalius.tasks.text_to_image:text_to_image",
+            "external": "vesalius.tasks.text_to_image:external",
+        },
         "retrieval": {
             "embedding": "vesalius.tasks.retrieval:embedding",
             "image-embedding": "vesalius.tasks.retrieval:image_embedding",
