@@ -36,6 +36,8 @@ class Settings:
         n_resamples: bootstrap resamples of patients.
         level: of the intervals.
         controls: run the controls beside every model.
+        out_of_domain: evaluate a model also where it was made for another modality; such cells
+            say so. Otherwise they are n/a.
         allow_pickle_weights: load ``.bin`` weights whose hash is not known beforehand.
         cache: folder of the feature cache; None for the user's cache folder.
     """
@@ -48,6 +50,7 @@ class Settings:
     n_resamples: int = 2000
     level: float = 0.95
     controls: bool = True
+    out_of_domain: bool = False
     allow_pickle_weights: bool = False
     cache: Path | None = None
 
@@ -150,6 +153,7 @@ def evaluate_sources(
         level=settings.level,
         seed=request.seed,
         controls=settings.controls,
+        out_of_domain=settings.out_of_domain,
     )
     cache = _usable(settings.cache or user_cache())
     grid = Grid(models, datasets, tasks)

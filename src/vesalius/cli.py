@@ -68,6 +68,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
     resamples: Annotated[int | None, typer.Option(min=1, help="Bootstrap resamples.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")] = None,
     controls: Annotated[bool | None, typer.Option(help="Run the controls.")] = None,
+    out_of_domain: Annotated[
+        bool | None, typer.Option(help="Models on modalities they were not made for, too.")
+    ] = None,
     allow_pickle_weights: Annotated[bool | None, Pickles] = None,
 ) -> None:
     """Evaluate models on datasets at tasks; the same command again continues.
@@ -80,7 +83,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
         "model": model, "data": data, "task": task, "out": out, "protocol": protocol,
         "device": device, "batch_size": batch_size, "limit": limit, "workers": workers,
         "resamples": resamples,
-        "seed": seed, "controls": controls, "allow_pickle_weights": allow_pickle_weights,
+        "seed": seed, "controls": controls, "out_of_domain": out_of_domain,
+        "allow_pickle_weights": allow_pickle_weights,
     }  # fmt: skip
     if engine != "local":
         raise UsageError(f"--engine {engine!r}: this version has only the engine 'local'")

@@ -184,6 +184,7 @@ class ModelCard:
         source: repository id or ``local``; never a path.
         weights: file name → SHA-256 of every weight, configuration and tokenizer file.
         options: adapter options such as ``fit``.
+        domain: the modalities it was made for, empty for any; elsewhere its numbers say nothing.
     """
 
     name: str
@@ -196,12 +197,13 @@ class ModelCard:
     weights: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Json] = field(default_factory=dict)
     miniature: bool = False
+    domain: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all that can change a number; the display name and licence cannot."""
+        """SHA-256 over all that can change a number; name, licence and domain cannot."""
         identity = asdict(self)
-        for neutral in ("name", "license", "miniature"):
+        for neutral in ("name", "license", "miniature", "domain"):
             del identity[neutral]
         return digest_json(identity)
 
@@ -345,4 +347,5 @@ class RunSpec:
     level: float = 0.95
     seed: int = 0
     controls: bool = True
+    out_of_domain: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -38,6 +38,7 @@ class SpecFile(BaseModel):
     resamples: Annotated[int, Field(ge=1)] = 2000
     seed: Annotated[int, Field(ge=0)] = 0
     controls: bool = True
+    out_of_domain: bool = False
     allow_pickle_weights: bool = False
 
 

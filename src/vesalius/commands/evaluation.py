@@ -36,6 +36,7 @@ def run_command(wanted: SpecFile) -> bool:
         workers=wanted.workers,
         n_resamples=wanted.resamples,
         controls=wanted.controls,
+        out_of_domain=wanted.out_of_domain,
         allow_pickle_weights=wanted.allow_pickle_weights,
     )
     tasks = choose_tasks(wanted.task or "all", wanted.protocol)

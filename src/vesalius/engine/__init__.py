@@ -126,6 +126,7 @@ def _jobs(session: _Session, grid: Grid) -> list[Job]:
             grid.tasks,
             data_fingerprint=session.sources[name].fingerprint,
             controls=session.spec.controls,
+            force=session.spec.out_of_domain,
         )
     ]
 

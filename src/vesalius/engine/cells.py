@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from vesalius.engine.domain import forced, out_of_domain, refused
 from vesalius.engine.features import CODE_VERSION, FeatureReader
 from vesalius.engine.keeping import Shelf
 from vesalius.errors import InputError, RunError
@@ -30,6 +31,8 @@ class Job:
 
     Attributes:
         control: name of the control that is applied, empty for the model itself.
+        outside: why the dataset is none that the model was made for, empty if it is.
+        is_forced: whether it is evaluated nevertheless.
         model: card of the model, None for controls that need none.
     """
 
@@ -39,6 +42,8 @@ class Job:
     model: ModelCard | None
     control: str
     fingerprint: str
+    outside: str = ""
+    is_forced: bool = False
 
 
 def plan(
@@ -49,11 +54,26 @@ def plan(
     *,
     data_fingerprint: str,
     controls: bool,
+    force: bool = False,
 ) -> tuple[Job, ...]:
-    """Every cell of the grid on one dataset, controls beside the models they control."""
+    """Every cell of the grid on one dataset, controls beside the models they control.
+
+    Args:
+        models: their cards.
+        data: the dataset.
+        tasks: their protocols.
+        data_fingerprint: of tables and image bytes.
+        controls: whether there are any.
+        force: evaluate models on modalities that they were not made for, too.
+    """
 
     def job(task: Task, model: ModelCard | None, control: str) -> Job:
-        return _job(task, data, model=model, control=control, data_fingerprint=data_fingerprint)
+        made = _job(task, data, model=model, control=control, data_fingerprint=data_fingerprint)
+        outside = out_of_domain(model, data.card) if model is not None else None
+        if outside is None:
+            return made
+        identity = digest_json([made.fingerprint, outside, force])
+        return replace(made, fingerprint=identity, outside=outside, is_forced=force)
 
     jobs = []
     for task in tasks:
@@ -100,6 +120,8 @@ def run_cell(job: Job, folder: RunFolder, reader: FeatureReader, /) -> Outcome:
 
 
 def _evaluate(job: Job, folder: RunFolder, reader: FeatureReader, started: float) -> Outcome:
+    if job.outside and not job.is_forced:
+        return NotApplicable(job.cell, job.fingerprint, refused(job.outside))
     try:
         view, reason = _view(job, folder, reader)
     except InputError as error:  # the dataset is too small for this control
@@ -115,6 +137,7 @@ def _evaluate(job: Job, folder: RunFolder, reader: FeatureReader, started: float
         raise RunError(f"{n_absent} of {len(expected)} expected rows have no prediction")
     folder.write_predictions(job.cell, merged)
     lost = {s.id: reader.problems[s.id] for s in job.data.samples if s.id in reader.problems}
+    notes = (forced(job.outside),) if job.outside else ()
     return Done(
         cell=job.cell,
         fingerprint=job.fingerprint,
@@ -122,7 +145,7 @@ def _evaluate(job: Job, folder: RunFolder, reader: FeatureReader, started: float
         n_expected=len(expected),
         n_missing=n_unanswered(merged),
         duration_s=round(time.monotonic() - started, 3),
-        notes=tuple(f"no feature for {name}: {why}" for name, why in lost.items()),
+        notes=notes + tuple(f"no feature for {name}: {why}" for name, why in lost.items()),
     )
 
 

@@ -51,6 +51,7 @@ class Checkpoint:
         files: name → SHA-256 of every file that loading may read.
         license: of the weights.
         miniature: whether it is one of the small checkpoints shipped with the package.
+        domain: the modalities that the model was made for, empty for any.
     """
 
     folder: Path
@@ -59,6 +60,7 @@ class Checkpoint:
     files: Mapping[str, str]
     license: str = ""
     miniature: bool = False
+    domain: tuple[str, ...] = ()
 
     @property
     def pickles(self) -> tuple[str, ...]:
@@ -255,4 +257,5 @@ def card_of(
         dtype=str(options.get("dtype", "float32")),
         options=dict(options),
         miniature=checkpoint.miniature,
+        domain=checkpoint.domain,
     )

@@ -158,6 +158,7 @@ PUBLISHED = (
             },
         ),
         training_data="MIMIC-CXR v2 (chest radiographs, priors and reports)",
+        domain=("xray",),
         trained_on=("mimic-cxr",),
     ),
 )

@@ -67,6 +67,7 @@ class ModelEntry:
         patterns: the files to download and to identify the model by.
         size_mb: weights on disk, in 10^6 bytes.
         training_data: what the publisher says about it, in words.
+        domain: the modalities it was made for, empty for any.
         trained_on: the same as keys of `vesalius.engine.leakage.COLLECTIONS`.
         expected: what the published weights are known to be.
     """
@@ -85,6 +86,7 @@ class ModelEntry:
     patterns: tuple[str, ...] = PATTERNS
     size_mb: float = 0.0
     training_data: str = ""
+    domain: tuple[str, ...] = ()
     trained_on: tuple[str, ...] = ()
     expected: Expected = field(default_factory=Expected)
 
@@ -123,17 +125,18 @@ def resolve_model(request: ModelRequest) -> Checkpoint:
         raise ModelError(f"{request.name}: its files are on the server, not here")
     policy = FilePolicy(entry.patterns, entry.pickles, request.allow_pickle_weights)
     if request.kind == "folder":
-        return open_folder(Path(request.location), policy=policy)
+        found = open_folder(Path(request.location), policy=policy)
+        return replace(found, domain=entry.domain)
     if request.kind == "mini":
         folder = embedded_folder(request.location)
         found = open_folder(folder, source="embedded", policy=policy)
-        return replace(found, license="Apache-2.0", miniature=True)
+        return replace(found, license="Apache-2.0", miniature=True, domain=entry.domain)
     remedy = _remedy(request)
     folder, commit = find_snapshot(
         entry.repo, revision=request.revision or entry.revision or "", remedy=remedy
     )
     found = open_folder(folder, source=entry.repo, revision=commit, policy=policy, remedy=remedy)
-    return replace(found, license=entry.license)
+    return replace(found, license=entry.license, domain=entry.domain)
 
 
 def is_on_disk(request: ModelRequest) -> bool:
