@@ -21,6 +21,7 @@ from vesalius.models import towers
 from vesalius.models.answers import check_candidates
 from vesalius.models.blip2_maps import attribution
 from vesalius.models.checkpoint import Checkpoint, card_of, read_config
+from vesalius.models.language import encode_language
 from vesalius.models.loading import load_image_processor, load_tokenizer, load_weights
 from vesalius.models.memory import LastImage
 from vesalius.models.preprocessing import Fit, frame_of, input_geometry
@@ -29,6 +30,7 @@ from vesalius.records import Geometry, Image, Json, ModelCard
 ADAPTER = "blip2"
 IMAGE_TOKEN = "<image>"  # noqa: S105 - a token of the vocabulary, not a secret
 PROCESSOR = "processor_config.json"
+MAX_TEXT = 512  # tokens that FLAN-T5 was trained to read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +80,23 @@ class Blip2:
             return grid
 
         return towers.encode_in_batches(images, encode, blank=towers.BLANK)
+
+    def encode_language(self, texts: Sequence[str], /) -> Float[np.ndarray, "n dim"]:
+        """Unit rows: mean last hidden state of FLAN-T5's encoder, read without an image."""
+        model = self.parts.model
+
+        def states(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            encoder = model.language_model.get_encoder()
+            found: torch.Tensor = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+            return found
+
+        return encode_language(
+            self._plain(texts),
+            states,
+            tokenizer=self.parts.tokenizer,
+            max_length=MAX_TEXT,
+            device=model.device,
+        )
 
     def score_answers(
         self, image: Image, prompt: str, candidates: Sequence[str], /

@@ -15,6 +15,7 @@ from vesalius.models import git_decoder as decoder
 from vesalius.models import options as declared
 from vesalius.models.answers import check_candidates
 from vesalius.models.checkpoint import Checkpoint, card_of
+from vesalius.models.language import encode_language
 from vesalius.models.memory import LastImage
 from vesalius.models.preprocessing import Fit, frame_of, input_geometry
 from vesalius.models.towers import BATCH, BLANK, check_texts, encode_in_batches, unit
@@ -27,7 +28,8 @@ ADAPTER = "git"
 class Git:
     """Capabilities: ImageEncoder, DenseEncoder, AnswerScorer, Generator, TextScorer, Attributor.
 
-    There is no text embedding: words exist only in the decoder.
+    There is no text embedding in the image space: words exist only in the decoder, whose reading
+    of a text alone is `encode_language`.
 
     Input: a 2D display image as RGB, its shorter side resized to the model's input (224 px for
     GIT-large), centre crop. Prompt: ``[CLS]`` and the bare question, without ``[SEP]``; the
@@ -65,6 +67,22 @@ class Git:
             return decoder.patch_grid(self.network, batch)
 
         return encode_in_batches(images, encode, blank=BLANK)
+
+    def encode_language(self, texts: Sequence[str], /) -> Float[np.ndarray, "n dim"]:
+        """Unit rows: the decoder's mean last hidden state of a text, read without an image."""
+        model = self.network.model
+
+        def states(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = model.git(input_ids=ids, attention_mask=mask).last_hidden_state
+            return found
+
+        return encode_language(
+            texts,
+            states,
+            tokenizer=self.network.tokenizer,
+            max_length=model.config.max_position_embeddings,
+            device=model.device,
+        )
 
     @torch.no_grad()
     def score_texts(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from vesalius.errors import InputError
 from vesalius.records import Sample
@@ -101,7 +101,7 @@ def decoding(
         if decoder is None:
             return [None] * len(samples)
         features = features_of(samples).astype(np.float64)
-        known: np.ndarray = np.isfinite(features).all(axis=1)
+        known = _complete(features)
         coordinates = decoder.ridge(np.where(known[:, None], features, 0.0))
         if noise is not None:
             coordinates = coordinates + np.stack([noise(sample) for sample in samples])
@@ -120,7 +120,7 @@ def nearest(decoder: Decoder | None, features_of: FeaturesOf, /, *, side: int) -
         if decoder is None:
             return [None] * len(samples)
         features = features_of(samples).astype(np.float64)
-        known: np.ndarray = np.isfinite(features).all(axis=1)
+        known = _complete(features)
         # rounded, for the last bits depend on how many rows are multiplied at once
         cosines = (np.where(known[:, None], features, 0.0) @ decoder.train.features.T).round(6)
         found = decoder.train.pictures[cosines.argmax(axis=1)]
@@ -131,12 +131,18 @@ def nearest(decoder: Decoder | None, features_of: FeaturesOf, /, *, side: int) -
     return make
 
 
+def _complete(features: Float[np.ndarray, "n dim"]) -> Bool[np.ndarray, " n"]:
+    """Which rows have no NaN."""
+    found: np.ndarray = np.isfinite(features)
+    return np.asarray(found.all(axis=1))
+
+
 def _material(studio: Studio, features_of: FeaturesOf, samples: Sequence[Sample]) -> Material:
     pictures = studio.pictures(samples)
     readable = [sample for sample in samples if sample.id in pictures]
     if not readable:
         return Material(np.zeros((0, 1)), np.zeros((0, studio.side**2)))
     features = features_of(readable).astype(np.float64)
-    known: np.ndarray = np.isfinite(features).all(axis=1)
+    known = _complete(features)
     flat = np.stack([pictures[sample.id].reshape(-1) for sample in readable])
     return Material(features[known], flat[known].astype(np.float64))
