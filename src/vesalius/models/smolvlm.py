@@ -21,6 +21,7 @@ from vesalius.models.answers import (
     token_log_likelihood,
 )
 from vesalius.models.checkpoint import Checkpoint, card_of
+from vesalius.models.language import encode_language
 from vesalius.models.loading import load_weights
 from vesalius.models.memory import LastImage
 from vesalius.models.preprocessing import Fit, InputFrame, input_geometry
@@ -84,6 +85,21 @@ class SmolVlm:
             return patches.reshape(len(batch), self._patch_side, self._patch_side, -1)
 
         return towers.encode_in_batches(images, encode, blank=towers.BLANK)
+
+    def encode_language(self, texts: Sequence[str], /) -> Float[np.ndarray, "n dim"]:
+        """Unit rows: the language model's mean last hidden state of a text without image."""
+        text_model, tokenizer = self.model.model.text_model, self.processor.tokenizer
+        dialogue.check_plain(texts, self.processor)
+
+        def states(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            read = text_model(input_ids=ids, attention_mask=mask, use_cache=False)
+            found: torch.Tensor = read.last_hidden_state
+            return found
+
+        longest = self.model.config.text_config.max_position_embeddings
+        return encode_language(
+            texts, states, tokenizer=tokenizer, max_length=longest, device=self.model.device
+        )
 
     def score_answers(
         self, image: Image, prompt: str, candidates: Sequence[str], /
