@@ -290,3 +290,43 @@ def test_half_precision_is_recorded_and_close(
     assert half.attribute(pictures[0], "nodule").dtype == np.float32
     assert half.generate(pictures[:1], [QUESTION])[0]
     assert half.card.fingerprint != whole.card.fingerprint
+
+
+def test_one_of_several_images_is_the_single_image(
+    both: tuple[SmolVlm, dict[str, list[Json]]], pictures: list[Image]
+) -> None:
+    """A volume of one slice is asked about in the words, and with the numbers, of a picture."""
+    model, _ = both
+    single = model.score_answers(pictures[0], QUESTION, ANSWERS)
+    several = model.score_answers_about(pictures[:1], QUESTION, ANSWERS)
+    np.testing.assert_allclose(several.log_likelihood, single.log_likelihood, atol=1e-5)
+    np.testing.assert_array_equal(several.n_tokens, single.n_tokens)
+    assert model.answer_about(pictures[:1], QUESTION) == model.generate(pictures[:1], [QUESTION])[0]
+
+
+def test_several_images_stand_before_the_question_in_their_order(
+    whole: SmolVlm, pictures: list[Image]
+) -> None:
+    """Every image counts, and so does its place; what was seen before is not shown again."""
+    there = whole.score_answers_about(pictures[:2], QUESTION, ANSWERS).log_likelihood
+    back = whole.score_answers_about(pictures[1::-1], QUESTION, ANSWERS).log_likelihood
+    alone = whole.score_answers_about(pictures[:1], QUESTION, ANSWERS).log_likelihood
+    again = whole.score_answers_about(pictures[:2], QUESTION, ANSWERS).log_likelihood
+    np.testing.assert_allclose(again, there, atol=1e-5)
+    assert np.abs(there - back).max() > 1e-4
+    assert np.abs(there - alone).max() > 1e-4
+    assert isinstance(whole.answer_about(pictures[:2], QUESTION), str)
+
+
+def test_several_images_are_not_split(
+    whole: SmolVlm, split: SmolVlm, pictures: list[Image]
+) -> None:
+    """Sixteen slices of seventeen tiles each would not fit into any context."""
+    one, other = (m.score_answers_about(pictures[:2], QUESTION, ANSWERS) for m in (whole, split))
+    np.testing.assert_allclose(one.log_likelihood, other.log_likelihood, atol=1e-5)
+
+
+def test_a_question_about_no_image_is_refused(whole: SmolVlm) -> None:
+    """Text alone has another form, and no place in a comparison."""
+    with pytest.raises(InputError, match="expected an image with the question"):
+        whole.score_answers_about([], QUESTION, ANSWERS)

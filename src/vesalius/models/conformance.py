@@ -17,11 +17,16 @@ from vesalius.capabilities import (
     ImageEncoder,
     Model,
     PriorEncoder,
+    SeveralImages,
     TextEncoder,
     TextScorer,
 )
 from vesalius.errors import InputError, ModelError
-from vesalius.models.conformance_generators import answer_faults, generation_faults
+from vesalius.models.conformance_generators import (
+    answer_faults,
+    generation_faults,
+    several_faults,
+)
 from vesalius.models.conformance_grids import (
     dense_faults,
     frame_faults,
@@ -121,6 +126,8 @@ def _other_faults(
         yield from answer_faults(model, images, texts, tolerance)
     if isinstance(model, Generator):
         yield from generation_faults(model, images, texts)
+    if isinstance(model, SeveralImages):
+        yield from several_faults(model, images, texts, tolerance)
     if isinstance(model, Attributor):
         yield from map_faults(model, images, texts)
 

@@ -5,7 +5,7 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from vesalius.capabilities import AnswerScorer, AnswerScores, Generator
+from vesalius.capabilities import AnswerScorer, AnswerScores, Generator, SeveralImages
 from vesalius.records import Image
 
 
@@ -119,3 +119,31 @@ def generation_faults(
         yield f"{name}: the answer begins with the prompt"
     if not all(isinstance(text, str) for text in model.generate(images[:1], [""])):
         yield f"{name}: an empty prompt gives no caption"
+
+
+def several_faults(
+    model: SeveralImages, images: Sequence[Image], texts: Sequence[str], tolerance: float
+) -> Iterator[str]:
+    """One of several images is the single image, and the order of images matters."""
+    name, prompt = "score_answers_about", texts[0]
+    one = model.score_answers_about(images[:1], prompt, texts)
+    malformed = [
+        fault.replace("score_answers:", f"{name}:") for fault in _form_faults(one, len(texts))
+    ]
+    yield from malformed
+    if malformed:
+        return
+    if isinstance(model, AnswerScorer) and _differ(
+        model.score_answers(images[0], prompt, texts), one, tolerance
+    ):
+        yield f"{name}: one image gives other numbers than score_answers"
+    there, back = (
+        model.score_answers_about(shown, prompt, texts) for shown in (images[:2], images[1::-1])
+    )
+    if not _differ(there, back, tolerance):
+        yield f"{name}: the order of the images does not matter"
+    text: object = model.answer_about(images[:1], prompt)
+    if not isinstance(text, str):
+        yield f"answer_about: expected a string, got {text!r}"
+    elif isinstance(model, Generator) and model.generate(images[:1], [prompt]) != [text]:
+        yield "answer_about: one image gives another text than generate"

@@ -74,14 +74,18 @@ def mean_colour(processor: Any, /) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def prompt_text(processor: Any, question: str, /) -> str:
-    """The chat template's text for one image and a question, up to where the answer begins.
+def prompt_text(processor: Any, question: str, /, *, n_images: int = 1) -> str:
+    """The chat template's text for images and a question, up to where the answer begins.
 
     Raises:
-        InputError: if the question contains a special token, which would be read as one.
+        InputError: if there is no image, or the question contains a special token, which would
+            be read as one.
     """
+    if n_images < 1:
+        raise InputError(f"expected an image with the question {question!r}, got none")
     check_plain([question], processor)
-    text = processor.apply_chat_template([_asked(question)], add_generation_prompt=True)
+    asked = _asked(question, n_images=n_images)
+    text = processor.apply_chat_template([asked], add_generation_prompt=True)
     assert isinstance(text, str)
     return text
 
@@ -94,9 +98,10 @@ def dialogue_text(processor: Any, question: str, answer: str, /) -> str:
     return text
 
 
-def _asked(question: str) -> dict[str, object]:
+def _asked(question: str, *, n_images: int = 1) -> dict[str, object]:
     request = question if question.strip() else CAPTION_REQUEST
-    return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": request}]}
+    shown = [{"type": "image"} for _ in range(n_images)]
+    return {"role": "user", "content": [*shown, {"type": "text", "text": request}]}
 
 
 def check_plain(texts: Sequence[str], processor: Any, /) -> None:

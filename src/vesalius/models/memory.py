@@ -1,6 +1,6 @@
-"""What was computed of the image that was asked about last."""
+"""What was computed of the image, or images, that were asked about last."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,18 +9,19 @@ from vesalius.records import Image
 
 @dataclass(slots=True, eq=False)
 class LastImage:
-    """One image and what a model saw in it: several questions in a row encode it once.
+    """What a model saw in one image, or in several: more questions in a row encode them once.
 
-    The image is known by identity, so equal pictures from different calls are encoded each; it
-    is kept alive, so that its identity cannot pass on to another one.
+    Images are known by identity, so equal pictures from different calls are encoded each; they
+    are kept alive, so that their identity cannot pass on to others.
     """
 
-    image: Image | None = None
+    images: tuple[Image, ...] = ()
     seen: Any = None
 
-    def of(self, image: Image, compute: Callable[[], Any], /) -> Any:
-        """What `compute` gives for `image`, computed only if another image came before."""
-        if self.image is not image:
+    def of(self, shown: Image | Sequence[Image], compute: Callable[[], Any], /) -> Any:
+        """What `compute` gives for the images, computed only if others came before."""
+        images = (shown,) if isinstance(shown, Image) else tuple(shown)
+        if [id(image) for image in self.images] != [id(image) for image in images]:
             self.seen = compute()
-            self.image = image
+            self.images = images
         return self.seen

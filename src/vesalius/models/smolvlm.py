@@ -1,25 +1,19 @@
 """SmolVLM-Instruct: a SigLIP tower, pixel shuffle and a small language model (Idefics3)."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor
 
 from vesalius.capabilities import AnswerScores
 from vesalius.errors import ModelError
 from vesalius.models import dialogue, towers
 from vesalius.models import options as declared
-from vesalius.models.answers import (
-    IGNORED,
-    by_length,
-    check_candidates,
-    token_log_likelihood,
-)
+from vesalius.models import smolvlm_answers as written
 from vesalius.models.checkpoint import Checkpoint, card_of
 from vesalius.models.language import encode_language
 from vesalius.models.loading import load_weights
@@ -29,13 +23,14 @@ from vesalius.models.saliency import relevance
 from vesalius.records import Geometry, Image, Json, ModelCard
 
 ADAPTER = "smolvlm"
-END = "<end_of_utterance>"
 BATCH = 8  # prompts decoded together; one at a time when the image is split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SmolVlm:
     """Capabilities: ImageEncoder, DenseEncoder, AnswerScorer, TextScorer, Generator, Attributor.
+
+    Several images in one question are SeveralImages: the slices of a volume, each its own tile.
 
     Input: a 2D display image as RGB, squashed to one square tile, the "global" one (512 px: 32x32
     patches, of which pixel shuffle makes 8x8 tokens for the language model). With
@@ -105,14 +100,16 @@ class SmolVlm:
         self, image: Image, prompt: str, candidates: Sequence[str], /
     ) -> AnswerScores:
         """Log-likelihood of each candidate; image and prompt run through the model once."""
-        answers = self._answer_ids(check_candidates(candidates))
+        return self.score_answers_about([image], prompt, candidates)
+
+    def score_answers_about(
+        self, images: Sequence[Image], prompt: str, candidates: Sequence[str], /
+    ) -> AnswerScores:
+        """The same with several images before the question, none of them split."""
+        answers = written.answer_ids(self.model, self.processor, candidates)
         with torch.inference_mode():
-            embedded, _ = self._embedded_prompt(image, prompt)
-            read = self.model.model.text_model(inputs_embeds=embedded, use_cache=True)
-            return by_length(
-                [len(answer) for answer in answers],
-                lambda chosen: self._continue(read, [answers[i] for i in chosen]),
-            )
+            embedded, _ = self._embedded_prompt(images, prompt)
+            return written.score_after(self.model, embedded, answers)
 
     def score_texts(
         self, images: Sequence[Image], texts: Sequence[str], /
@@ -128,13 +125,17 @@ class SmolVlm:
         """Greedy answers of at most `dialogue.MAX_NEW_TOKENS` tokens."""
         dialogue.check_pairs(images, prompts)
         step = 1 if self.image_splitting else BATCH
-        tokenizer = self.processor.tokenizer
-        ends = dialogue.end_tokens(self.model, tokenizer.convert_tokens_to_ids(END))
         texts: list[str] = []
         for start in range(0, len(images), step):
-            inputs = self._inputs(images[start : start + step], prompts[start : start + step])
-            texts += dialogue.decode_greedily(self.model, inputs, tokenizer=tokenizer, ends=ends)
+            alone = [[image] for image in images[start : start + step]]
+            inputs = self._inputs(alone, prompts[start : start + step])
+            texts += written.decode(self.model, self.processor, inputs)
         return texts
+
+    def answer_about(self, images: Sequence[Image], prompt: str, /) -> str:
+        """A greedy answer about several images, none of them split."""
+        (text,) = written.decode(self.model, self.processor, self._inputs([images], [prompt]))
+        return text
 
     def attribute(self, image: Image, text: str, /) -> Float[np.ndarray, "rows cols"]:
         """Attention of `text`, as a caption, to the image tokens of the global tile.
@@ -144,9 +145,9 @@ class SmolVlm:
 
         Source: Chefer et al. (2021), doi:10.1109/ICCV48922.2021.00045, equations 5 and 6.
         """
-        (answer,) = self._answer_ids(check_candidates([text]))
+        (answer,) = written.answer_ids(self.model, self.processor, [text])
         with torch.no_grad():
-            embedded, is_image = self._embedded_prompt(image, "")
+            embedded, is_image = self._embedded_prompt([image], "")
             tail = self.model.get_input_embeddings()(answer)
         whole = torch.cat([embedded[0], tail])[None, :-1].requires_grad_()
         with torch.enable_grad():
@@ -198,12 +199,15 @@ class SmolVlm:
         patches: torch.Tensor = self.model.model.vision_model(pixel_values=tiles).last_hidden_state
         return patches
 
-    def _inputs(self, images: Sequence[Image], prompts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Token ids, padded on the left, and tiles."""
+    def _inputs(
+        self, images: Sequence[Sequence[Image]], prompts: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
+        """Token ids, padded on the left, and tiles; for each prompt one or more images."""
+        asked = list(zip(images, prompts, strict=True))
         inputs = self.processor(
-            text=[dialogue.prompt_text(self.processor, prompt) for prompt in prompts],
-            images=[[dialogue.picture(image, self.processor, fit=self.fit)] for image in images],
-            do_image_splitting=self.image_splitting,
+            text=[dialogue.prompt_text(self.processor, p, n_images=len(i)) for i, p in asked],
+            images=[[dialogue.picture(i, self.processor, fit=self.fit) for i in s] for s in images],
+            do_image_splitting=self.image_splitting and all(len(shown) == 1 for shown in images),
             padding=True,
             padding_side="left",
             return_tensors="pt",
@@ -211,43 +215,17 @@ class SmolVlm:
         return dialogue.on_device(inputs, self.model)
 
     def _embedded_prompt(
-        self, image: Image, prompt: str
+        self, images: Sequence[Image], prompt: str
     ) -> tuple[Float[torch.Tensor, "1 tokens dim"], torch.Tensor]:
-        """Prompt with the image's tokens in their places, and which places these are."""
-        inputs = self._inputs([image], [prompt])
+        """Prompt with the images' tokens in their places, and which places these are."""
+        inputs = self._inputs([images], [prompt])
         seen = self.memory.of(
-            image, lambda: self.model.model.connector(self._patches(inputs["pixel_values"][0]))
+            images, lambda: self.model.model.connector(self._patches(inputs["pixel_values"][0]))
         )
         ids = inputs["input_ids"]
         is_image = ids == self.model.config.image_token_id
         words = self.model.get_input_embeddings()(ids)
         return words.masked_scatter(is_image[..., None], seen.to(words.dtype)), is_image[0]
-
-    def _answer_ids(self, answers: Sequence[str]) -> list[Int[torch.Tensor, " tokens"]]:
-        """Ids of ``" " + answer`` and the end of the turn."""
-        dialogue.check_plain(answers, self.processor)
-        tokenizer = self.processor.tokenizer
-        end = tokenizer.convert_tokens_to_ids(END)
-        texts = [f" {answer.strip()}" for answer in answers]
-        rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return [torch.tensor([*row, end], device=self.model.device) for row in rows]
-
-    def _continue(self, read: Any, answers: Sequence[torch.Tensor]) -> AnswerScores:
-        """Score answers after a prompt whose keys and values are known."""
-        labels = torch.nn.utils.rnn.pad_sequence(
-            list(answers), batch_first=True, padding_value=IGNORED
-        )
-        memory = deepcopy(read.past_key_values)  # the forward pass extends it in place
-        memory.batch_repeat_interleave(len(answers))
-        n_prompt = read.last_hidden_state.shape[1]
-        mask = torch.nn.functional.pad((labels[:, :-1] != IGNORED).long(), (n_prompt, 0), value=1)
-        after = self.model.model.text_model(
-            inputs_embeds=self.model.get_input_embeddings()(labels[:, :-1].clamp(min=0)),
-            attention_mask=mask,
-            past_key_values=memory,
-        ).last_hidden_state
-        first = read.last_hidden_state[:, -1:].expand(len(answers), -1, -1)
-        return token_log_likelihood(self.model.lm_head(torch.cat([first, after], dim=1)), labels)
 
 
 def architecture(config: Mapping[str, Json], /) -> Any:
