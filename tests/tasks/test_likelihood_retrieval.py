@@ -98,7 +98,7 @@ def ranks(predictions: Predictions, direction: str) -> list[list[int]]:
 
 
 def test_what_is_likely_anyway_does_not_win() -> None:
-    """ "a" is by far the likeliest caption of every image; calibrated, each image finds its own."""
+    """The likeliest caption of all, "a", is not found by every image: each finds its own."""
     data = four()
     view, _ = telling(data)
     predictions = predict_all(TASK, view, data)
