@@ -84,7 +84,8 @@ def spread(
     half a slice distance before the first or after the last slice.
 
     Raises:
-        InputError: if there is not one frame per grid.
+        InputError: if there is not one frame per grid, an image has several grids, or positions of
+            slices are not ascending.
     """
     _require_frames(values, placement)
     size = placement.picture_size
@@ -140,6 +141,10 @@ def _require_frames(values: np.ndarray, placement: Placement) -> None:
             f"expected one frame, and in a volume one position, for each of {len(values)} grids; "
             f"got {n} frames and {len(placement.positions)} positions"
         )
+    if n > 1 and not placement.positions:
+        raise InputError(f"{n} grids are several pictures of one image; expected one")
+    if list(placement.positions) != sorted(set(placement.positions)):
+        raise InputError(f"positions must be ascending, got {placement.positions}")
 
 
 def _over_picture(
