@@ -294,3 +294,42 @@ def test_cells_that_lie_elsewhere_are_found(
     check_adapter(Placed(), pictures, TEXTS)
     with pytest.raises(ModelError, match="do not lie where geometry puts them"):
         check_adapter(Placed(frame), pictures, TEXTS)
+
+
+@dataclass
+class Shower(Talker):
+    """Takes several images: the second counts against the first; one hook a promise."""
+
+    weights: Sequence[float] = (1.0, -1.0)
+    bias: float = 0.0
+    reply: str = ""
+
+    def score_answers_about(
+        self, images: Sequence[Image], prompt: str, candidates: Sequence[str], /
+    ) -> AnswerScores:
+        """As `Talker.score_answers`, further images added by weight."""
+        first = self.score_answers(images[0], prompt, candidates)
+        further = zip(self.weights[1:], images[1:], strict=False)
+        change = self.bias + sum(weight * brightness(image) for weight, image in further)
+        return AnswerScores(first.log_likelihood - first.n_tokens * change, first.n_tokens)
+
+    def answer_about(self, images: Sequence[Image], prompt: str, /) -> str:
+        """The single image's answer, unless told otherwise."""
+        return self.reply or self.generate(images[:1], [prompt])[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"bias": 0.3}, "score_answers_about: one image gives other numbers"),
+        ({"weights": (1.0, 1.0)}, "score_answers_about: the order of the images does not matter"),
+        ({"reply": "always"}, "answer_about: one image gives another text"),
+    ],
+)
+def test_promises_about_several_images(
+    pictures: list[Image], broken: dict[str, object], message: str
+) -> None:
+    """Whoever keeps them passes; whoever breaks one is told which."""
+    check_adapter(Shower(), pictures, TEXTS)
+    with pytest.raises(ModelError, match=message):
+        check_adapter(Shower(**broken), pictures, TEXTS)  # type: ignore[arg-type]
