@@ -110,6 +110,10 @@ TASKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "few-shot": "vesalius.tasks.few_shot:few_shot",
             "option-likelihood": "vesalius.tasks.option_likelihood:option_likelihood",
         },
+        "segmentation": {
+            "zero-shot": "vesalius.tasks.zero_shot_segmentation:zero_shot",
+            "dense-probe": "vesalius.tasks.dense_probe:dense_probe",
+        },
         "generation": {
             "inversion": "vesalius.tasks.inversion:inversion",
             "text-to-image": "vesalius.tasks.text_to_image:text_to_image",

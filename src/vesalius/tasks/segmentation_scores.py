@@ -1,0 +1,88 @@
+"""Metrics of a table of outlined structures; no model, no image.
+
+Rows whose reference is empty have no overlap with anything: they are left out of every mean, and
+the false-positive rate tells what was predicted there. A row without an answer is a miss, or a
+false positive where the reference is empty. A row whose mask could not be read says nothing about
+a model that answered.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool
+
+from vesalius.metrics import METRICS
+from vesalius.records import Predictions
+from vesalius.stats import BatchedStatistic, MeanOf, statistic
+from vesalius.tasks import Scored
+from vesalius.tasks.row_subset import OnRows
+
+EMPTY = "false_positive_rate[empty]"
+NO_SPACING = "no image says how large its pixels are"
+
+
+def score_segmentation(
+    predictions: Predictions, structures: Sequence[str], /, *, tolerance_mm: int
+) -> list[Scored]:
+    """Every metric as the mean over structures of their means, then per structure.
+
+    Mean Dice over structures comes first. `n` counts rows: of the false-positive rate those with
+    an empty reference, of all others those where the structure is.
+    """
+    known = predictions["reference_read"] | ~predictions["answered"]
+    empty = predictions["empty_reference"]
+    there = known & ~empty
+    columns = {
+        "dice": "dice",
+        "iou": "iou",
+        "hd95[voxel]": "hd95_mm",
+        f"nsd[surfel,{tolerance_mm}mm]": "nsd",
+        "auprc[pixel]": "auprc",
+        "missed": "missed",
+    }
+    measured = [(metric, predictions[column], there) for metric, column in columns.items()]
+    measured.append((EMPTY, predictions["false_positive"], empty))
+    masks = {name: predictions["structure"] == name for name in structures}
+    scored = [_macro(metric, values, rows, masks) for metric, values, rows in measured]
+    return scored + [
+        _mean(metric, values, rows & masks[name], name)
+        for name in structures
+        for metric, values, rows in measured
+    ]
+
+
+def _macro(
+    metric: str,
+    values: np.ndarray,
+    members: Bool[np.ndarray, " n"],
+    masks: Mapping[str, Bool[np.ndarray, " n"]],
+) -> Scored:
+    rows = np.flatnonzero(members)
+    each: list[BatchedStatistic] = [
+        statistic(metric, np.where(mask, values, np.nan)[rows]) for mask in masks.values()
+    ]
+    return _scored(metric, MeanOf(tuple(each)), rows, values)
+
+
+def _mean(metric: str, values: np.ndarray, members: Bool[np.ndarray, " n"], name: str) -> Scored:
+    rows = np.flatnonzero(members)
+    return _scored(metric, statistic(metric, values[rows]), rows, values, class_name=name)
+
+
+def _scored(
+    metric: str,
+    short: BatchedStatistic,
+    rows: np.ndarray,
+    values: np.ndarray,
+    *,
+    class_name: str = "",
+) -> Scored:
+    undefined = len(rows) > 0 and bool(np.isnan(values[rows]).all())
+    return Scored(
+        metric,
+        OnRows(short, rows),
+        class_name,
+        rows,
+        METRICS[metric].higher_is_better,
+        reason=NO_SPACING if undefined else "",
+    )

@@ -1,0 +1,154 @@
+"""Zero-shot segmentation: patches that are like a structure's name, or what the name rests on."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from vesalius.capabilities import Attributor, DenseEncoder, TextEncoder
+from vesalius.errors import InputError
+from vesalius.records import DatasetCard, Json, Predictions, TaskCard
+from vesalius.tasks import Scored, TaskData
+from vesalius.tasks.controls import ModelFree
+from vesalius.tasks.prompts import Average, class_embeddings
+from vesalius.tasks.segmentation_cases import expected_keys, structure_prompts, unsuitable_cases
+from vesalius.tasks.segmentation_maps import Look, by_attribution, by_heads
+from vesalius.tasks.segmentation_model_free import model_free_look
+from vesalius.tasks.segmentation_scores import score_segmentation
+from vesalius.tasks.segmentation_table import Outline, predict_cases
+from vesalius.tasks.segmentation_thresholds import fit_thresholds
+from vesalius.tasks.settings import from_settings, settings_of
+from vesalius.views import ModelView
+
+GENERIC = ("background", "other tissue", "empty space")
+SIMILARITY_THRESHOLD = 0.0  # as alike to the structure as to its background
+ATTRIBUTION_THRESHOLD = 0.5  # half of the peak
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroShotSegmentation:
+    """Cosine of each patch with a structure minus its mean cosine with everything else.
+
+    Everything else are the other structures of the dataset card and `background`. Models whose
+    patches do not lie in the space of their texts, such as generators, give the attribution of the
+    structure's first name instead, as shares of its peak. Patches are interpolated to the grid of
+    the image or volume, and a structure is where the map reaches its threshold.
+
+    Columns: ``structure``, ``threshold`` and ``threshold_source``, ``tp``, ``fp``, ``fn``, ``tn``
+    (cells), ``dice``, ``iou``, ``hd95_mm``, ``nsd``, ``auprc``, ``missed``, ``false_positive``,
+    ``reference_read`` (whether the mask could be read), ``empty_reference``, ``answered``, ``map``
+    (path of the predicted mask).
+
+    Attributes:
+        templates: used instead of those of the dataset card; empty for the card's own.
+        average: how the prompts of a structure become one vector, see `class_embeddings`.
+        background: names of what is no structure.
+        tuning_cases: samples, drawn with the seed, that thresholds are chosen on.
+        tolerance_mm: of the normalised surface Dice.
+
+    Source: Zhou, Loy and Dai (2022), arXiv:2112.01071, for patches compared with names.
+    """
+
+    templates: tuple[str, ...] = ()
+    average: Average = "normalised"
+    background: tuple[str, ...] = GENERIC
+    fit: Literal["pad"] = "pad"
+    threshold: Literal["max mean Dice on val, else train, else 0 (attribution: 0.5)"] = (
+        "max mean Dice on val, else train, else 0 (attribution: 0.5)"
+    )
+    tuning_cases: int = 32
+    tolerance_mm: Literal[1, 2, 5] = 2
+    metrics_version: Literal[1] = 1
+
+    @property
+    def card(self) -> TaskCard:
+        """Settings as data."""
+        return TaskCard("segmentation", "zero-shot", settings_of(self))
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """All but the majority, which takes masks of train."""
+        return ("random", "centre-prior", "blank-image", "shuffled-images", "gibberish-prompt")
+
+    def unsuitable(self, view: ModelView, data: TaskData, /) -> str | None:
+        """Why this model has no map of a name, or this dataset has nothing to outline."""
+        reason = unsuitable_cases(data, learns=False)
+        known = isinstance(view.model, (ModelFree, Attributor)) or aligned(view.model)
+        if reason is not None or known:
+            return reason
+        return (
+            "model has no local embeddings in the space of its texts "
+            "and gives no map of where it looks"
+        )
+
+    def expected(self, data: TaskData, /) -> tuple[str, ...]:
+        """Structure and id, for every structure of every test sample with a mask."""
+        return expected_keys(data)
+
+    def predict(
+        self, view: ModelView, data: TaskData, done: frozenset[str], /
+    ) -> Iterator[Predictions]:
+        """Outline every structure of the card."""
+        if done.issuperset(self.expected(data)):
+            return
+        similar = aligned(view.model)
+        thresholds = fit_thresholds(
+            look := self._look(view, data),
+            data,
+            view.store.mask,
+            most=self.tuning_cases,
+            default=SIMILARITY_THRESHOLD if similar else ATTRIBUTION_THRESHOLD,
+        )
+        outline = Outline(look, thresholds, self.tolerance_mm, self.card.protocol)
+        yield from predict_cases(outline, view, data, done=done)
+
+    def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
+        """Overlap and distance per structure, their means, and false positives."""
+        return score_segmentation(
+            predictions, tuple(card.structures), tolerance_mm=self.tolerance_mm
+        )
+
+    def _look(self, view: ModelView, data: TaskData) -> Look:
+        if isinstance(view.model, ModelFree):
+            return model_free_look(view, view.model, data)
+        if not aligned(view.model):
+            return by_attribution(view, data.card)
+        prompts = structure_prompts(data.card, templates=self.templates, background=self.background)
+        embedded = class_embeddings(prompts, view.text_features, average=self.average)
+        return by_heads(view, against_the_rest(embedded)[: len(data.card.structures)])
+
+
+def zero_shot(settings: Mapping[str, Json], /) -> ZeroShotSegmentation:
+    """The protocol with some settings changed.
+
+    Raises:
+        InputError: for an unknown setting, or a number out of range.
+    """
+    task = from_settings(ZeroShotSegmentation, settings)
+    if task.tuning_cases < 1:
+        raise InputError(f"setting 'tuning_cases': expected at least 1, got {task.tuning_cases}")
+    if not task.background:
+        raise InputError("setting 'background': expected at least one name")
+    return task
+
+
+def aligned(model: object, /) -> bool:
+    """Whether patches of a model may be compared with its texts."""
+    return (
+        isinstance(model, DenseEncoder)
+        and model.dense_text_aligned
+        and isinstance(model, TextEncoder)
+    )
+
+
+def against_the_rest(rows: Float[np.ndarray, "n dim"], /) -> Float[np.ndarray, "n dim"]:
+    """Each row minus the mean of all others.
+
+    >>> against_the_rest(np.array([[1.0], [2.0], [6.0]])).ravel().tolist()
+    [-3.0, -1.5, 4.5]
+    """
+    others: np.ndarray = (rows.sum(axis=0) - rows) / (len(rows) - 1)
+    contrast: np.ndarray = rows - others
+    return contrast
