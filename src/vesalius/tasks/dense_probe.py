@@ -18,7 +18,7 @@ from vesalius.tasks.segmentation_cases import drawn, expected_keys, unsuitable_c
 from vesalius.tasks.segmentation_maps import Look, by_heads
 from vesalius.tasks.segmentation_model_free import model_free_look
 from vesalius.tasks.segmentation_scores import score_segmentation
-from vesalius.tasks.segmentation_table import Outline, predict_cases
+from vesalius.tasks.segmentation_table import Cut, Outline, predict_cases
 from vesalius.tasks.segmentation_thresholds import fit_thresholds
 from vesalius.tasks.settings import from_settings, settings_of
 from vesalius.views import ModelView
@@ -91,7 +91,7 @@ class DenseProbe:
         thresholds = fit_thresholds(
             look, data, view.store.mask, most=self.tuning_cases, default=DEFAULT_THRESHOLD
         )
-        outline = Outline(look, thresholds, self.tolerance_mm, self.card.protocol)
+        outline = Outline(Cut(look, thresholds), self.tolerance_mm, self.card.protocol)
         yield from predict_cases(outline, view, data, done=done)
 
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
@@ -144,11 +144,14 @@ def labelled_patches(
         return None
     values, placement = patches.values, patches.placement
     shape = (values.shape[1], values.shape[2])
-    shares = np.stack(
-        [fractions(mask == v, placement, shape=shape).ravel() for v in card.structures.values()],
-        axis=1,
-    )
-    over = ~np.isnan(shares).any(axis=1)
+    labels = list(card.structures.values())
+    present = set(np.unique(mask).tolist())
+    everywhere = fractions(np.ones(mask.shape, dtype=np.bool_), placement, shape=shape).ravel()
+    shares = np.zeros((len(everywhere), len(labels)))
+    for place, label in enumerate(labels):
+        if label in present:
+            shares[:, place] = fractions(mask == label, placement, shape=shape).ravel()
+    over = ~np.isnan(everywhere)
     return values.reshape(-1, values.shape[-1])[over], shares[over]
 
 

@@ -45,6 +45,11 @@ def by_heads(view: ModelView, heads: Heads, /, *, offsets: Sequence[float] = ())
     return look
 
 
+def shifted(look: Look, start: int, /) -> Look:
+    """The structures from number `start` on, counted from 0."""
+    return lambda sample, structure: look(sample, start + structure)
+
+
 def _products(patches: Patches | None, columns: np.ndarray, constant: np.ndarray) -> Patches | None:
     if patches is None or not np.isfinite(patches.values).all():
         return None
@@ -53,9 +58,9 @@ def _products(patches: Patches | None, columns: np.ndarray, constant: np.ndarray
 
 
 def by_attribution(view: ModelView, card: DatasetCard, /) -> Look:
-    """What the first name of a structure rests on, as a share of the highest value of the sample.
+    """What the first name of a structure rests on, with the scale that the model gives it.
 
-    An attribution has no scale of its own; shares of the peak can be held against one threshold.
+    Held against its own peak, the map of a structure that is not there would always reach it.
     """
     texts = [names[0] for names in names_of(card).values()]
 
@@ -63,9 +68,7 @@ def by_attribution(view: ModelView, card: DatasetCard, /) -> Look:
         patches = view.attribution(sample, texts[structure])
         if patches is None or not np.isfinite(patches.values).all():
             return None
-        peak = float(patches.values.max())
-        values = patches.values.astype(np.float64) / (peak if peak > 0 else 1.0)
-        return Patches(values.round(DIGITS), patches.placement)
+        return patches
 
     return look
 

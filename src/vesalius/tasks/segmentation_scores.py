@@ -16,9 +16,13 @@ from vesalius.records import Predictions
 from vesalius.stats import BatchedStatistic, MeanOf, statistic
 from vesalius.tasks import Scored
 from vesalius.tasks.row_subset import OnRows
+from vesalius.tasks.segmentation_table import TEMPLATE_DICE
+from vesalius.tasks.spread import SPREADS, SpreadOf
 
 EMPTY = "false_positive_rate[empty]"
 NO_SPACING = "no image says how large its pixels are"
+
+Rows = Bool[np.ndarray, " n"]
 
 
 def score_segmentation(
@@ -44,6 +48,7 @@ def score_segmentation(
     measured.append((EMPTY, predictions["false_positive"], empty))
     masks = {name: predictions["structure"] == name for name in structures}
     scored = [_macro(metric, values, rows, masks) for metric, values, rows in measured]
+    scored += _single_templates(predictions, there, masks)
     return scored + [
         _mean(metric, values, rows & masks[name], name)
         for name in structures
@@ -51,20 +56,46 @@ def score_segmentation(
     ]
 
 
-def _macro(
-    metric: str,
-    values: np.ndarray,
-    members: Bool[np.ndarray, " n"],
-    masks: Mapping[str, Bool[np.ndarray, " n"]],
-) -> Scored:
+def _macro(metric: str, values: np.ndarray, members: Rows, masks: Mapping[str, Rows]) -> Scored:
     rows = np.flatnonzero(members)
+    return _scored(metric, _over_structures(metric, values, rows, masks), rows, values)
+
+
+def _over_structures(
+    metric: str, values: np.ndarray, rows: np.ndarray, masks: Mapping[str, Rows]
+) -> MeanOf:
     each: list[BatchedStatistic] = [
         statistic(metric, np.where(mask, values, np.nan)[rows]) for mask in masks.values()
     ]
-    return _scored(metric, MeanOf(tuple(each)), rows, values)
+    return MeanOf(tuple(each))
 
 
-def _mean(metric: str, values: np.ndarray, members: Bool[np.ndarray, " n"], name: str) -> Scored:
+def _single_templates(
+    predictions: Predictions, there: Rows, masks: Mapping[str, Rows]
+) -> list[Scored]:
+    """Dice of each prompt template with its own threshold, and how far the templates spread."""
+    rows = np.flatnonzero(there)
+    each: list[BatchedStatistic] = []
+    while (column := TEMPLATE_DICE.format(len(each) + 1)) in predictions.columns:
+        each.append(_over_structures("dice", predictions[column], rows, masks))
+    if len(each) < 2:
+        return []
+    scored = [
+        Scored(f"dice[template {i}]", OnRows(one, rows), rows=rows)
+        for i, one in enumerate(each, start=1)
+    ]
+    return scored + [
+        Scored(
+            f"dice[templates, {kind}]",
+            OnRows(SpreadOf(tuple(each), kind), rows),
+            rows=rows,
+            higher_is_better=kind != "std",
+        )
+        for kind in SPREADS
+    ]
+
+
+def _mean(metric: str, values: np.ndarray, members: Rows, name: str) -> Scored:
     rows = np.flatnonzero(members)
     return _scored(metric, statistic(metric, values[rows]), rows, values, class_name=name)
 

@@ -18,6 +18,7 @@ from vesalius.tasks.segmentation_thresholds import Threshold
 from vesalius.views import ModelView
 
 BATCH = 16  # samples
+TEMPLATE_DICE = "template {}:dice"
 COUNTS = ("tp", "fp", "fn", "tn")
 MEASURED = ("dice", "iou", "hd95_mm", "nsd", "auprc", "missed", "false_positive")
 WORST = MappingProxyType({"dice": 0.0, "iou": 0.0, "nsd": 0.0, "auprc": 0.0, "missed": 1.0})
@@ -28,20 +29,28 @@ Row = dict[str, str | bool | float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """Where each structure may be, and from which value on it is."""
+
+    look: Look
+    thresholds: tuple[Threshold, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Outline:
     """How the rows of a protocol are made.
 
     Attributes:
-        look: where a structure may be.
-        thresholds: one per structure.
+        cut: what is kept and scored.
         tolerance_mm: of the surface Dice, one of `metrics.segmentation.TOLERANCES_MM`.
         folder: name of the masks that are kept.
+        alone: the same with a single prompt template each, of which only Dice is computed.
     """
 
-    look: Look
-    thresholds: tuple[Threshold, ...]
+    cut: Cut
     tolerance_mm: int
     folder: str
+    alone: tuple[Cut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +98,8 @@ def _rows(outline: Outline, view: ModelView, wanted: list[Asked]) -> Iterator[Ro
 
 
 def _row(outline: Outline, view: ModelView, asked: Asked, *, case: Case) -> Row:
-    patches = outline.look(asked.sample, asked.number)
-    threshold = outline.thresholds[asked.number]
+    patches = outline.cut.look(asked.sample, asked.number)
+    threshold = outline.cut.thresholds[asked.number]
     heat = None if patches is None else heat_of(patches)
     kept = ""
     if heat is not None:  # what was not seen is NaN, and never called
@@ -102,6 +111,7 @@ def _row(outline: Outline, view: ModelView, asked: Asked, *, case: Case) -> Row:
         "threshold": threshold.value,
         "threshold_source": threshold.source,
         **dict.fromkeys((*COUNTS, *MEASURED), NAN),
+        **_dice_alone(outline, asked, reference),
         "reference_read": reference is not None,
         "empty_reference": reference is not None and not reference.any(),
         "answered": heat is not None,
@@ -117,6 +127,22 @@ def _row(outline: Outline, view: ModelView, asked: Asked, *, case: Case) -> Row:
     if reference.any():
         row["auprc"] = ranked(reference, heat).average_precision()
     return row
+
+
+def _dice_alone(outline: Outline, asked: Asked, reference: Mask | None) -> dict[str, float]:
+    """Dice of every single template; 0 without an answer, NaN where the reference is empty."""
+    values = {}
+    for place, one in enumerate(outline.alone, start=1):
+        value = NAN
+        if reference is None or reference.any():
+            patches = one.look(asked.sample, asked.number)
+            limit = one.thresholds[asked.number].value
+            if patches is None:
+                value = WORST["dice"]
+            elif reference is not None:
+                value = dice(reference, heat_of(patches) >= limit)
+        values[TEMPLATE_DICE.format(place)] = value
+    return values
 
 
 def _unanswered(reference: Mask) -> Mapping[str, float]:

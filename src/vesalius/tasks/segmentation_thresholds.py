@@ -54,7 +54,7 @@ def fit_thresholds(
 
 
 def best_threshold(cases: Sequence[Ranked], /) -> float:
-    """The threshold with the highest mean Dice, halfway to the next lower candidate.
+    """The threshold with the highest mean Dice, halfway to the next lower value of any map.
 
     Candidates are quantiles of the maps, as many inside the references as everywhere: a small
     structure lies in the tail of its map. Of several best ones the highest is taken. Without any
@@ -65,9 +65,10 @@ def best_threshold(cases: Sequence[Ranked], /) -> float:
     if not len(candidates):
         return float("inf")
     mean = np.mean([case.dice(candidates) for case in cases], axis=0).round(DIGITS)
-    best = int(mean.argmax())
-    below = candidates[min(best + 1, len(candidates) - 1)]
-    return float(candidates[best] / 2 + below / 2)
+    best = candidates[mean.argmax()]
+    lower = (case.everywhere[: np.searchsorted(case.everywhere, best)] for case in cases)
+    below = max((v[-1] for v in lower if len(v)), default=best)
+    return float(best / 2 + below / 2)
 
 
 def _quantiles(ascending: Float[np.ndarray, " n"]) -> Float[np.ndarray, " q"]:

@@ -11,20 +11,19 @@ from vesalius.capabilities import Attributor, DenseEncoder, TextEncoder
 from vesalius.errors import InputError
 from vesalius.records import DatasetCard, Json, Predictions, TaskCard
 from vesalius.tasks import Scored, TaskData
-from vesalius.tasks.controls import ModelFree
-from vesalius.tasks.prompts import Average, class_embeddings
+from vesalius.tasks.controls import PREFIX, ModelFree
+from vesalius.tasks.prompts import Average, Prompts, class_embeddings
 from vesalius.tasks.segmentation_cases import expected_keys, structure_prompts, unsuitable_cases
-from vesalius.tasks.segmentation_maps import Look, by_attribution, by_heads
+from vesalius.tasks.segmentation_maps import Look, by_attribution, by_heads, shifted
 from vesalius.tasks.segmentation_model_free import model_free_look
 from vesalius.tasks.segmentation_scores import score_segmentation
-from vesalius.tasks.segmentation_table import Outline, predict_cases
+from vesalius.tasks.segmentation_table import Cut, Outline, predict_cases
 from vesalius.tasks.segmentation_thresholds import fit_thresholds
 from vesalius.tasks.settings import from_settings, settings_of
 from vesalius.views import ModelView
 
 GENERIC = ("background", "other tissue", "empty space")
-SIMILARITY_THRESHOLD = 0.0  # as alike to the structure as to its background
-ATTRIBUTION_THRESHOLD = 0.5  # half of the peak
+DEFAULT_THRESHOLD = 0.0  # as alike to the structure as to all else; any relevance at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +32,19 @@ class ZeroShotSegmentation:
 
     Everything else are the other structures of the dataset card and `background`. Models whose
     patches do not lie in the space of their texts, such as generators, give the attribution of the
-    structure's first name instead, as shares of its peak. Patches are interpolated to the grid of
+    structure's first name instead. Patches are interpolated to the grid of
     the image or volume, and a structure is where the map reaches its threshold.
 
     Columns: ``structure``, ``threshold`` and ``threshold_source``, ``tp``, ``fp``, ``fn``, ``tn``
     (cells), ``dice``, ``iou``, ``hd95_mm``, ``nsd``, ``auprc``, ``missed``, ``false_positive``,
     ``reference_read`` (whether the mask could be read), ``empty_reference``, ``answered``, ``map``
-    (path of the predicted mask).
+    (path of the predicted mask), ``template <i>:dice``.
 
     Attributes:
         templates: used instead of those of the dataset card; empty for the card's own.
         average: how the prompts of a structure become one vector, see `class_embeddings`.
         background: names of what is no structure.
+        single_templates: whether each template is also scored alone (Dice), with its own threshold.
         tuning_cases: samples, drawn with the seed, that thresholds are chosen on.
         tolerance_mm: of the normalised surface Dice.
 
@@ -54,9 +54,10 @@ class ZeroShotSegmentation:
     templates: tuple[str, ...] = ()
     average: Average = "normalised"
     background: tuple[str, ...] = GENERIC
+    single_templates: bool = True
     fit: Literal["pad"] = "pad"
-    threshold: Literal["max mean Dice on val, else train, else 0 (attribution: 0.5)"] = (
-        "max mean Dice on val, else train, else 0 (attribution: 0.5)"
+    threshold: Literal["max mean Dice on val, else train, else 0"] = (
+        "max mean Dice on val, else train, else 0"
     )
     tuning_cases: int = 32
     tolerance_mm: Literal[1, 2, 5] = 2
@@ -93,15 +94,8 @@ class ZeroShotSegmentation:
         """Outline every structure of the card."""
         if done.issuperset(self.expected(data)):
             return
-        similar = aligned(view.model)
-        thresholds = fit_thresholds(
-            look := self._look(view, data),
-            data,
-            view.store.mask,
-            most=self.tuning_cases,
-            default=SIMILARITY_THRESHOLD if similar else ATTRIBUTION_THRESHOLD,
-        )
-        outline = Outline(look, thresholds, self.tolerance_mm, self.card.protocol)
+        cut, *alone = (self._cut(look, view, data) for look in self._looks(view, data))
+        outline = Outline(cut, self.tolerance_mm, self.card.protocol, tuple(alone))
         yield from predict_cases(outline, view, data, done=done)
 
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
@@ -110,14 +104,34 @@ class ZeroShotSegmentation:
             predictions, tuple(card.structures), tolerance_mm=self.tolerance_mm
         )
 
-    def _look(self, view: ModelView, data: TaskData) -> Look:
+    def _cut(self, look: Look, view: ModelView, data: TaskData) -> Cut:
+        thresholds = fit_thresholds(
+            look, data, view.store.mask, most=self.tuning_cases, default=DEFAULT_THRESHOLD
+        )
+        return Cut(look, thresholds)
+
+    def _looks(self, view: ModelView, data: TaskData) -> list[Look]:
+        """The maps; for a model that compares prompts, then those of each template alone."""
         if isinstance(view.model, ModelFree):
-            return model_free_look(view, view.model, data)
+            return [model_free_look(view, view.model, data)]
         if not aligned(view.model):
-            return by_attribution(view, data.card)
+            return [by_attribution(view, data.card)]
         prompts = structure_prompts(data.card, templates=self.templates, background=self.background)
-        embedded = class_embeddings(prompts, view.text_features, average=self.average)
-        return by_heads(view, against_the_rest(embedded)[: len(data.card.structures)])
+        parts = [prompts]
+        if self._is_split(prompts, view):
+            parts += [prompts.only(i) for i in range(prompts.n_templates)]
+        n = len(data.card.structures)
+        heads = [self._heads(part, view)[:n] for part in parts]
+        together = by_heads(view, np.concatenate(heads))
+        return [shifted(together, i * n) for i in range(len(heads))]
+
+    def _is_split(self, prompts: Prompts, view: ModelView) -> bool:
+        """Controls stand for all templates together."""
+        wanted = self.single_templates and prompts.n_templates > 1
+        return wanted and not view.name.startswith(PREFIX)
+
+    def _heads(self, prompts: Prompts, view: ModelView) -> Float[np.ndarray, "n dim"]:
+        return against_the_rest(class_embeddings(prompts, view.text_features, average=self.average))
 
 
 def zero_shot(settings: Mapping[str, Json], /) -> ZeroShotSegmentation:
