@@ -282,7 +282,7 @@ def test_without_spacing_distances_are_undefined_and_say_why() -> None:
     table = predict_all(TASK, drawing(truthful(masks), masks, spacing=None), data)
     assert np.isnan(table["hd95_mm"]).all()
     scored = {s.metric: s for s in TASK.score(table, data.card) if not s.class_name}
-    assert scored["hd95[voxel]"].reason == "no image says how large its pixels are"
+    assert scored["hd95[voxel]"].reason == "how large the pixels of these images are is not known"
     assert scored["dice"].reason == ""
     assert values_of(TASK, table, data.card)["dice"] == 1
 

@@ -20,7 +20,7 @@ from vesalius.tasks.segmentation_table import TEMPLATE_DICE
 from vesalius.tasks.spread import SPREADS, SpreadOf
 
 EMPTY = "false_positive_rate[empty]"
-NO_SPACING = "no image says how large its pixels are"
+NO_SPACING = "how large the pixels of these images are is not known"
 
 Rows = Bool[np.ndarray, " n"]
 
