@@ -11,7 +11,7 @@ def main(path: Path) -> None:
     """Run every cell of `path` in its folder and write the outputs back."""
     notebook = nbformat.read(path, as_version=4)
     folder = {"metadata": {"path": str(path.resolve().parent)}}
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=folder).execute()
+    NotebookClient(notebook, timeout=1800, kernel_name="python3", resources=folder).execute()
     nbformat.write(notebook, path)
 
 

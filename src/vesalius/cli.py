@@ -35,7 +35,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command()
 def demo(
     out: Out = Path("demo-run"),
-    patients: Annotated[int, typer.Option(min=20, help="Size of the synthetic cohort.")] = 240,
+    patients: Annotated[int, typer.Option(min=20, help="Size of the synthetic cohort.")] = 100,
     device: Device = "auto",
 ) -> None:
     """Run the embedded miniatures on a synthetic cohort: no download, no data needed."""

@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 import vesalius as vs
 from vesalius.api import Settings, choose_tasks, model_sources, user_cache
 from vesalius.errors import UsageError
-from vesalius.records import ModelCard
+from vesalius.records import TASKS, ModelCard
 
 CARD = (
     "format: 1\nname: bars\nmodality: other\nclasses: {low: [low], high: [high]}\npositive: high\n"
@@ -145,9 +145,9 @@ def test_importing_the_package_is_light():
 
 def test_tasks_by_name_and_protocol():
     """All of a task's protocols by default; a protocol that no chosen task has is refused."""
-    assert {task.card.task for task in choose_tasks("all")} == {"classification", "retrieval"}
+    assert {task.card.task for task in choose_tasks("all")} == set(TASKS)
     every = [task.card.protocol for task in choose_tasks("retrieval")]
-    assert every == ["embedding", "image-embedding"]
+    assert every == ["embedding", "image-embedding", "likelihood"]
     (asked,) = choose_tasks(["retrieval", "retrieval"], ("image-embedding",))
     assert asked.card.protocol == "image-embedding"
     with pytest.raises(UsageError, match="unknown protocol 'knn'"):
