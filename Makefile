@@ -24,7 +24,7 @@ test: $(DEV)           ## the whole test suite with coverage
 	$(PY) -m pytest -n $(WORKERS) --cov --cov-report=term
 
 realdata: $(DEV)       ## tests on real images, which must lie in ../shared/data
-	$(PY) -m pytest -n $(WORKERS) -m realdata
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m realdata
 
 browser: $(DEV)        ## tests of the report in headless Chromium
 	$(PY) -m pytest -m browser

@@ -107,6 +107,23 @@ def test_extent_is_the_share_of_the_peak_that_fits_val_best() -> None:
     assert (table["iou"][~table["absent"]] == 1).all()
 
 
+def test_images_of_several_sizes_are_fitted_together() -> None:
+    """Some images have a column more than the others; each map lies on its own grid."""
+    data = scene()
+    knows, wider = truthful(data), Placement((SIDE, SIDE + 1), (FRAME,))
+    view = looking(knows)
+    assert view.attribution is not None
+    usual = view.attribution
+
+    def seen(one: Sample, text: str) -> Patches | None:
+        patches = usual(one, text)
+        odd = one.id in ("val-0", "val-2", "val-4")
+        return replace(patches, placement=wider) if patches and odd else patches
+
+    table = predict_all(attribution(), replace(view, attribution=seen), data)
+    assert (table["iou"][~table["absent"]] == 1).all()
+
+
 def test_without_val_the_train_split_serves_and_without_both_every_peak_gives_a_box() -> None:
     """Where the numbers come from stands in every row."""
     data = scene()

@@ -30,6 +30,7 @@ DIGITS = 9
 
 Look = Callable[[AskedPhrase], Patches | None]
 Heat = Float[np.ndarray, "*grid"]
+Heats = Sequence[tuple[AskedPhrase, Float[np.ndarray, "..."]]]  # each on the grid of its own image
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +135,12 @@ def fit_rule(look: Look, data: TaskData, rule: MapRule, /) -> FittedRule:
     return FittedRule(*threshold, *extent)
 
 
-def _maps(
-    look: Look, phrases: Sequence[AskedPhrase], rule: MapRule
-) -> list[tuple[AskedPhrase, Heat]]:
+def _maps(look: Look, phrases: Sequence[AskedPhrase], rule: MapRule) -> Heats:
     pairs = ((asked, heat_of(look(asked), smoothing=rule.smoothing)) for asked in phrases)
     return [(asked, heat) for asked, heat in pairs if heat is not None]
 
 
-def _best_extent(pairs: Sequence[tuple[AskedPhrase, Heat]], rule: MapRule) -> float:
+def _best_extent(pairs: Heats, rule: MapRule) -> float:
     """Of equally good ones the first; on a coarser grid, for it is only one number."""
     ious = np.zeros((len(pairs), len(EXTENTS)))
     for row, (asked, heat) in enumerate(pairs):
