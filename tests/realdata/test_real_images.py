@@ -45,10 +45,10 @@ def chest(shared_data, tmp_path_factory):
 
 
 def test_chest_radiographs_end_in_a_report(chest):
-    """Every cell is done on every row, but what only generators can; the page is there."""
+    """Every cell is done on every row, but what only models that write can; the page is there."""
     done = [o for o in chest.outcomes if isinstance(o, Done)]
     rest = [o for o in chest.outcomes if not isinstance(o, Done)]
-    assert {o.cell.protocol for o in rest} == {"option-likelihood"}
+    assert {o.cell.protocol for o in rest} == {"option-likelihood", "likelihood"}
     assert {o.reason for o in rest if isinstance(o, NotApplicable)} == {
         "model gives no likelihood of answers"
     }
