@@ -19,7 +19,8 @@ from vesalius.data.manifest import load_dataset
 from vesalius.engine import Grid, ModelSource, run, score
 from vesalius.errors import ModelError, UsageError
 from vesalius.records import Cell, Done, Failed, NotApplicable, RunSpec
-from vesalius.store.runs import predictions_path, read_predictions, thumbnail_path
+from vesalius.store.pictures import picture_path
+from vesalius.store.runs import predictions_path, read_predictions
 from vesalius.tasks import make_task
 
 SPEC = RunSpec(models=("brightness",), datasets=("squares",), n_resamples=100)
@@ -307,7 +308,7 @@ def test_exact_duplicates_across_splits_are_listed(tmp_path):
 def test_thumbnails_of_test_samples_are_there(finished, data):
     """The report has pictures to show, of test samples only."""
     for sample in data:
-        path = thumbnail_path(finished.path, "squares", sample.id)
+        path = picture_path(finished.path, "squares", sample.id)
         assert path.exists() == (sample.split == "test")
 
 
@@ -497,7 +498,7 @@ def test_the_picture_of_a_changed_image_is_drawn_anew(tmp_path):
     folder = write_squares(tmp_path / "data")
     result = go(tmp_path / "run", load_dataset(folder), Brightness(), tasks=TASKS[:1])
     victim = next(s for s in load_dataset(folder) if s.split == "test")
-    path = thumbnail_path(result.path, "squares", victim.id)
+    path = picture_path(result.path, "squares", victim.id)
     before = path.read_bytes()
     Pillow.fromarray(np.eye(24, dtype=np.uint8) * 255).save(victim.image)
     go(tmp_path / "run", load_dataset(folder), Brightness(), tasks=TASKS[:1])

@@ -13,7 +13,8 @@ from sklearn import metrics as sklearn_metrics
 from vesalius.api import Settings, evaluate
 from vesalius.data.manifest import load_dataset
 from vesalius.records import Cell, Done, NotApplicable
-from vesalius.store.runs import read_predictions, thumbnail_path
+from vesalius.store.pictures import picture_path
+from vesalius.store.runs import read_predictions
 
 pytestmark = pytest.mark.realdata
 TASKS = ("classification", "retrieval")
@@ -161,7 +162,7 @@ def test_dicom_series_and_inverted_radiograph_go_the_whole_way(loose, tmp_path):
     assert {type(o) for o in found.values()} == {Done}
     assert all(o.n_missing == 0 for o in found.values())
     for name in ("ct_b", "cxr", "mr_c"):
-        assert thumbnail_path(result.path, "loose", name).is_file()
+        assert picture_path(result.path, "loose", name).is_file()
     assert result.report().is_file()
 
 

@@ -22,7 +22,8 @@ from vesalius.records import (
     RunSpec,
     TaskCard,
 )
-from vesalius.store.runs import FORMAT, RunFolder, thumbnail_path
+from vesalius.store.pictures import picture_path
+from vesalius.store.runs import FORMAT, RunFolder
 
 NAN = float("nan")
 CLASSIFICATION = TaskCard(
@@ -248,6 +249,6 @@ def write_pictures(path: Path, names: Names, n: int, seed: int) -> None:
         grey = np.clip(150 - 110 * lungs + 70 * spot + rng.normal(0, 3, x.shape), 0, 255)
         stream = io.BytesIO()
         Pillow.fromarray(grey.astype(np.uint8)).save(stream, format="JPEG", quality=80)
-        picture = thumbnail_path(path, names.dataset, names.sample.format(i))
+        picture = picture_path(path, names.dataset, names.sample.format(i))
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(stream.getvalue())

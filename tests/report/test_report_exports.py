@@ -131,6 +131,17 @@ def test_the_console_table_has_no_gap_and_no_markup(run_folder):
     assert "\x1b[31m" not in text
 
 
+def test_a_reason_is_given_once_for_all_models_of_a_protocol():
+    """Nobody reads forty equal lines; other reasons keep their own."""
+    told = [(m, p, r) for p, r in (("p", "no text"), ("q", "no box")) for m in ("a", "b", "c")]
+    outcomes = [NotApplicable(Cell(m, "d", "vqa", p), "f", r) for m, p, r in told]
+    outcomes[5] = NotApplicable(outcomes[5].cell, "f", "no map")
+    text = shown(summary((), outcomes))
+    assert "d · vqa · p: n/a, no text (all 3 models)" in text
+    assert "d · vqa · q: n/a, no box (a, b)" in text
+    assert "d · vqa · q: n/a, no map (c)" in text
+
+
 def test_the_console_table_fits_a_narrow_terminal(run_folder):
     """At 80 columns no number is broken over two lines."""
     run = read_run(run_folder)

@@ -20,7 +20,8 @@ from vesalius.report.cells import anchor_of
 from vesalius.report.page import render, write_report
 from vesalius.report.sources import read_results
 from vesalius.report.tables import entries
-from vesalius.store.runs import RunFolder, read_run, thumbnail_path
+from vesalius.store.pictures import picture_path
+from vesalius.store.runs import RunFolder, read_run
 
 URL_ATTRIBUTES = {"href", "src", "action", "formaction", "data", "poster", "srcset", "background"}
 
@@ -223,7 +224,7 @@ def test_only_small_jpegs_are_embedded_and_the_rest_is_counted(tmp_path, monkeyp
     """A file that is no JPEG, or beyond the limit, stays out, with a notice."""
     run = build_run(tmp_path / "run", n=12)
     for i in range(12):
-        path = thumbnail_path(run, Names().dataset, Names().sample.format(i))
+        path = picture_path(run, Names().dataset, Names().sample.format(i))
         if i < 6:
             path.write_bytes(b"<svg onload=alert(1)>")
     monkeypatch.setattr(gallery, "MAX_PICTURES", 4)

@@ -8,6 +8,7 @@ import pytest
 
 from vesalius.errors import RunError
 from vesalius.records import Cell, Done, Estimate, Failed, MetricRow, NotApplicable, Predictions
+from vesalius.store.pictures import picture_path
 from vesalius.store.runs import (
     RunFolder,
     metrics_csv,
@@ -15,7 +16,6 @@ from vesalius.store.runs import (
     read_outcomes,
     read_predictions,
     read_run,
-    thumbnail_path,
 )
 
 CELL = Cell("mini:clip", "d/1", "classification", "zero-shot")
@@ -124,7 +124,7 @@ def test_names_cannot_leave_the_run(folder):
     """Slashes and dots in names stay inside the folder, and ids do not show in file names."""
     evil = Cell("../../m", "..", "t", "../p")
     assert predictions_path(folder.path, evil).resolve().is_relative_to(folder.path.resolve())
-    path = thumbnail_path(folder.path, "..", "patient name")
+    path = picture_path(folder.path, "..", "patient name")
     assert path.resolve().is_relative_to(folder.path.resolve())
     assert "patient" not in path.name
 

@@ -1,41 +1,70 @@
 """Small pictures of test samples for the report; they stay inside the run folder."""
 
-import io
 from pathlib import Path
 
-from PIL import Image as Pillow
+import numpy as np
 
 from vesalius.data.manifest import Dataset
-from vesalius.data.slices import slices
+from vesalius.data.slices import slice_positions, slices_at
 from vesalius.engine.sources import DataSource
 from vesalius.errors import DataError
 from vesalius.imaging import display_pixels
-from vesalius.records import Image
+from vesalius.records import Image, Sample
 from vesalius.store.files import write_atomic
-from vesalius.store.runs import thumbnail_path
+from vesalius.store.pictures import (
+    Frame,
+    encode_labels,
+    encode_picture,
+    labels_path,
+    picture_path,
+)
 
 MAX_THUMBNAILS = 256
-_EDGE = 112
 
 
 def write_thumbnails(run: Path, source: DataSource, /) -> None:
-    """Write what is missing or has changed for the first test samples."""
+    """Write what is missing or has changed for the first test samples.
+
+    A volume is shown by the slice with most of its reference, or by the middle one of its body.
+    """
     dataset = source.dataset
     for sample in [s for s in source.samples if s.split == "test"][:MAX_THUMBNAILS]:
-        path = thumbnail_path(run, dataset.card.name, sample.id)
         try:
-            picture = _jpeg(dataset.read(sample), dataset)
+            image = dataset.read(sample)
         except DataError:
             continue  # the cell has named this file already
-        if not path.exists() or path.read_bytes() != picture:
-            write_atomic(path, picture)
+        labels = _labels(dataset, sample, image)
+        frame = Frame(image.size, _index(image, labels))
+        picture = encode_picture(display_pixels(_shown(image, frame, dataset)), frame)
+        _update(picture_path(run, dataset.card.name, sample.id), picture)
+        if labels is not None:
+            path = labels_path(run, dataset.card.name, sample.id)
+            _update(path, encode_labels(frame.plane(labels)))
 
 
-def _jpeg(image: Image, dataset: Dataset) -> bytes:
-    if image.is_volume:
-        (image,) = slices(image, n=1, window=dataset.card.window_hu)
-    picture = Pillow.fromarray(display_pixels(image))
-    picture.thumbnail((_EDGE, _EDGE), Pillow.Resampling.BICUBIC)
-    stream = io.BytesIO()
-    picture.save(stream, format="JPEG", quality=80)
-    return stream.getvalue()
+def _labels(dataset: Dataset, sample: Sample, image: Image) -> np.ndarray | None:
+    try:
+        return dataset.read_mask(sample, like=image)
+    except DataError:
+        return None  # the cell has named this file already
+
+
+def _index(image: Image, labels: np.ndarray | None) -> int | None:
+    if not image.is_volume:
+        return None
+    if labels is not None and labels.any():
+        return int(np.count_nonzero(labels, axis=(0, 1)).argmax())
+    (middle,) = slice_positions(image, n=1)
+    return middle
+
+
+def _shown(image: Image, frame: Frame, dataset: Dataset) -> Image:
+    if frame.index is None:
+        return image
+    (shown,) = slices_at(image, [frame.index], window=dataset.card.window_hu)
+    return shown
+
+
+def _update(path: Path, payload: bytes) -> None:
+    if not path.exists() or path.read_bytes() != payload:
+        write_atomic(path, payload)

@@ -1,15 +1,15 @@
 """What the page says about one cell: its sentence, its tables, its figures."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from markupsafe import Markup
 
 from vesalius.errors import RunError
 from vesalius.records import Cell, Done, Failed, MetricRow, Outcome, digest_json
 from vesalius.report.controls import control_title, controls_of, is_control, strongest
+from vesalius.report.examples import Examples, Place, examples_of
 from vesalius.report.figures import Figure, interval_bar
 from vesalius.report.gallery import Gallery, Pictures, galleries
 from vesalius.report.plots import figures_of
@@ -78,6 +78,7 @@ class CellPage:
     pivots: tuple[Pivot, ...]
     figures: tuple[Figure, ...]
     galleries: tuple[Gallery, ...]
+    examples: Examples | None
     notes: tuple[str, ...]
     task_card: str
 
@@ -116,8 +117,7 @@ def cell_page(
     main = [row for row in rows if not row.subgroup and row.class_name == scope]
     beside = {id(row): controls_of(row, controls) for row in main}
     names = tuple(dict.fromkeys(c.cell.model for found in beside.values() for c in found))
-    figures, shown, problem = _from_predictions(outcome, origin, pictures)
-    notes = (*_notes(outcome), *problem)
+    drawn = _from_predictions(outcome, origin, pictures)
     return CellPage(
         anchor=anchor_of(entry.cell),
         entry=entry,
@@ -127,9 +127,10 @@ def cell_page(
         control_names=tuple(_short_control(name) for name in names),
         lines=tuple(_line(row, beside[id(row)], names) for row in main),
         pivots=_pivots(rows, scope, entry.cell.task),
-        figures=figures,
-        galleries=shown,
-        notes=notes,
+        figures=drawn.figures,
+        galleries=drawn.galleries,
+        examples=drawn.examples,
+        notes=(*_notes(outcome), *drawn.problems),
         task_card=next((row.task_card for row in rows), ""),
     )
 
@@ -143,23 +144,33 @@ def _scope_text(scope: str, task: str, origin: Origin | None) -> str:
     return f"All samples, positive class {positive}" if positive else "All samples"
 
 
-def _from_predictions(
-    outcome: Outcome | None, origin: Origin | None, pictures: Pictures
-) -> tuple[tuple[Figure, ...], tuple[Gallery, ...], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What the predictions of a cell show."""
+
+    figures: tuple[Figure, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    examples: Examples | None = None
+    problems: tuple[str, ...] = ()
+
+
+def _from_predictions(outcome: Outcome | None, origin: Origin | None, pictures: Pictures) -> _Drawn:
     if not isinstance(outcome, Done) or origin is None:
-        return (), (), ()
+        return _Drawn()
     run, cell = origin.run, origin.cell
     try:
         predictions = read_predictions(run.path, cell)
     except RunError as error:
-        return (), (), (f"No figures: {error}",)
-    card: Mapping[str, object] = run.info["datasets"][cell.dataset]
-    figures = figures_of(cell.task, predictions, card)
-    if cell.task != "retrieval":
-        return figures, (), ()
-    folder: Path = run.path
-    shown = galleries(predictions, pictures=pictures, run=folder, dataset=cell.dataset)
-    return figures, shown, ()
+        return _Drawn(problems=(f"No figures: {error}",))
+    place = Place(run.path, cell.dataset, run.info["datasets"][cell.dataset])
+    found: tuple[Gallery, ...] = ()
+    if cell.task == "retrieval":
+        found = galleries(predictions, pictures=pictures, run=run.path, dataset=cell.dataset)
+    return _Drawn(
+        figures_of(cell.task, predictions, place.card),
+        found,
+        examples_of(cell.task, predictions, place, pictures=pictures),
+    )
 
 
 def _notes(outcome: Outcome | None) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The table printed at the end of a run; it fits a terminal of 80 columns."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -38,6 +39,10 @@ def summary(metrics: Sequence[MetricRow], outcomes: Sequence[Outcome], /) -> Ren
 
 def _place(entry: Entry) -> tuple[str, str]:
     return (entry.cell.dataset, entry.cell.task)
+
+
+def _protocol(entry: Entry) -> tuple[str, ...]:
+    return (*_place(entry), entry.cell.protocol)
 
 
 def _table(title: str, shown: Sequence[Entry]) -> Table:
@@ -93,11 +98,24 @@ def _remarks(shown: Sequence[Entry]) -> list[Text]:
                 "every control; n counts patients"
             )
         )
+    return [*lines, *_reasons(shown)]
+
+
+def _reasons(shown: Sequence[Entry]) -> list[Text]:
+    """Why numbers are missing or cannot be judged, each reason of a protocol once."""
+    everyone: Counter[tuple[str, ...]] = Counter(_protocol(entry) for entry in shown)
+    groups: dict[tuple[str, ...], list[str]] = {}
     for entry in shown:
         words = remark(entry)
         if words and entry.clearance != "does not clear":
-            place = " · ".join((*_place(entry), entry.cell.protocol, entry.cell.model))
-            lines.append(Text(f"{visible(place)}: {entry.status}, {visible(words)}"))
+            key = (*_protocol(entry), entry.status, words)
+            groups.setdefault(key, []).append(entry.cell.model)
+    lines = []
+    for (*place, status, words), models in groups.items():
+        everywhere = len(models) > 1 and len(models) == everyone[tuple(place)]
+        named = f"all {len(models)} models" if everywhere else ", ".join(models)
+        text = f"{' · '.join(place)}: {status}, {words} ({named})"
+        lines.append(Text(visible(text)))
     return lines
 
 

@@ -1,7 +1,7 @@
 """Example queries of a retrieval cell, and the small pictures they need."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -10,11 +10,11 @@ import numpy as np
 
 from vesalius.records import Predictions
 from vesalius.report.plots import group_rows, retrieval_groups
-from vesalius.store.runs import thumbnail_path
+from vesalius.store.pictures import picture_path
 
 MAX_QUERIES = 8
 MAX_SHOWN = 5
-MAX_PICTURES = 600
+MAX_PICTURES = 800
 MAX_PICTURE_BYTES = 64_000
 
 
@@ -73,19 +73,26 @@ class Pictures:
     enabled: bool = True
     embedded: dict[str, str] = field(default_factory=dict)
     refused: int = 0
-    _names: dict[tuple[str, str, str], str | None] = field(default_factory=dict)
+    _names: dict[tuple[str, ...], str | None] = field(default_factory=dict)
 
     def name(self, run: Path, dataset: str, sample_id: str, /) -> str | None:
         """Name of a sample's picture, None when there is none to show."""
         key = (str(run), dataset, sample_id)
         if self.enabled and key not in self._names:
-            self._names[key] = self._embed(thumbnail_path(run, dataset, sample_id))
+            self._names[key] = self._embed(picture_path(run, dataset, sample_id))
+        return self._names.get(key)
+
+    def drawn(self, key: tuple[str, ...], draw: Callable[[], bytes | None], /) -> str | None:
+        """Name of a picture made here, once per key; None when there is nothing to draw."""
+        if self.enabled and key not in self._names:
+            content = draw()
+            self._names[key] = None if content is None else self._add(content)
         return self._names.get(key)
 
     def _embed(self, path: Path) -> str | None:
-        if not path.is_file():
-            return None
-        content = path.read_bytes()
+        return self._add(path.read_bytes()) if path.is_file() else None
+
+    def _add(self, content: bytes) -> str | None:
         fits = len(self.embedded) < MAX_PICTURES and len(content) <= MAX_PICTURE_BYTES
         if not (fits and content.startswith(b"\xff\xd8\xff")):
             self.refused += 1

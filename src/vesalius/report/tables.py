@@ -26,12 +26,16 @@ HEADLINE: Mapping[str, tuple[tuple[str, str], ...]] = {
     "segmentation": (("dice", ""),),
     "generation": (("ssim", ""),),
     "retrieval": (("recall@5", ""),),
-    "grounding": (("iou", ""),),
+    "grounding": (("iou[box]", ""),),
     "vqa": (("accuracy", ""),),
 }
 COMPANION: Mapping[str, tuple[tuple[str, str], ...]] = {
     "classification": (("auroc", ""), ("macro_auroc", "")),
+    "segmentation": (("iou", ""),),
+    "generation": (("psnr", ""),),
     "retrieval": (("recall@5[chance]", ""),),
+    "grounding": (("ap@0.5", ""),),
+    "vqa": (("exact_match[normalised]", ""),),
 }
 
 _SHOTS = re.compile(r"\[(?P<shots>\d+)-shot\]$")

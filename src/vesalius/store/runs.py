@@ -60,12 +60,6 @@ def predictions_path(run: Path, cell: Cell, /) -> Path:
     return folder / f"{cell.task}.{safe_name(cell.protocol)}.parquet"
 
 
-def thumbnail_path(run: Path, dataset: str, sample_id: str, /) -> Path:
-    """Where the small picture of a sample lies; the name does not show the id."""
-    name = hashlib.sha256(sample_id.encode()).hexdigest()[:16]
-    return run / "images" / safe_name(dataset) / f"{name}.jpg"
-
-
 def read_run(path: str | Path, /) -> Run:
     """Read a run folder.
 
