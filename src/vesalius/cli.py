@@ -32,6 +32,25 @@ Pickles = typer.Option(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def _print_version(asked: bool) -> bool:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"vesalius {version('vesalius')}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def before_all(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print it."),
+    ] = False,
+) -> None:
+    """Nothing is done before a command is named."""
+
+
 @app.command()
 def demo(
     out: Out = Path("demo-run"),

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image as Pillow
 from typer.testing import CliRunner
 
+import vesalius
 from vesalius.cli import app, main
 
 CARD = """\
@@ -109,6 +110,13 @@ def test_help_is_light_and_names_every_command():
     for command in ("demo", "run", "score", "compare", "report", "check", "phantom", "doctor"):
         assert command in done.stdout
     assert "vesalius run --model mini:clip" in done.stdout
+
+
+def test_version_is_that_of_the_package():
+    """Asked before any command, as users do."""
+    found = call("--version")
+    assert found.exit_code == 0
+    assert found.output == f"vesalius {vesalius.__version__}\n"
 
 
 def test_run_prints_a_table_and_writes_the_run_folder(finished):

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from vesalius.metrics import METRICS
 from vesalius.records import Predictions
 from vesalius.report.figures import Axis, Line, grid_figure, heat_level, interval_bar, line_figure
 from vesalius.report.gallery import Pictures, galleries
@@ -194,6 +195,19 @@ def test_an_interval_bar_needs_a_value_between_0_and_1():
 def test_heat_has_seven_steps(share, level):
     """The ends of the ramp are the ends of the scale."""
     assert heat_level(share) == level
+
+
+def test_every_metric_of_the_table_has_words_of_its_own():
+    """How values are averaged explains nothing, and no range ends in the wrong infinity."""
+    terms = glossary(METRICS)
+    assert {term.name for term in terms if "[" not in term.name[:2]} >= set(METRICS)
+    for term in terms:
+        assert "not NaN" not in term.definition
+        assert term.definition.endswith("."), term
+    ranges = {term.name: term.unit for term in terms}
+    assert "[−∞, ∞]" in ranges["kid"]
+    nsd = next(term for term in terms if term.name == "nsd[surfel,2mm]")
+    assert "within 2 mm" in nsd.definition
 
 
 def test_every_metric_in_use_is_explained_once():

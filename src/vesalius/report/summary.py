@@ -86,6 +86,7 @@ class Provenance:
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     circumstances: tuple[tuple[str, str], ...]
+    ledger: tuple[Mapping[str, Json], ...]
 
 
 def provenance(run: Run, /) -> Provenance:
@@ -105,7 +106,9 @@ def provenance(run: Run, /) -> Provenance:
     if commit:
         identity.append(("Commit", commit[:12]))
     versions = setting_rows(info["versions"])
-    return Provenance(name, tuple(identity), setting_rows(info["spec"]), versions, circumstances)
+    ledger = tuple(info.get("ledger", ()))
+    settings = setting_rows(info["spec"])
+    return Provenance(name, tuple(identity), settings, versions, circumstances, ledger)
 
 
 def setting_rows(settings: Mapping[str, Json], /) -> tuple[tuple[str, str], ...]:
