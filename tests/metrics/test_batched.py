@@ -23,7 +23,7 @@ ON_PHRASES += ("detection_rate", "false_positive_rate[absent]", "pointing_game",
 ON_PHRASES += ("cnr[absolute]", "cnr[signed]", "miou[0.1-0.5]")
 ON_ANSWERS = ("exact_match", "exact_match[normalised]", "token_f1", "token_recall", "rouge_l")
 ON_ANSWERS += ("meteor[nltk-2007]", "unparsed", "ambiguous")
-ON_IMAGES = ("psnr", "ssim", "ms_ssim", "ms_ssim[3-scale]")
+ON_IMAGES = ("psnr", "ssim", "ms_ssim", "ms_ssim[3-scale]", "caption_cosine")
 # they need different images: a repeated row is not a row counted twice
 ON_SETS = ("fd", "kid")
 KINDS = {

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
 from sklearn.metrics import mean_squared_error
-from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.metrics.pairwise import cosine_similarity, polynomial_kernel
 
 from vesalius.errors import InputError
 from vesalius.metrics import distances as d
 from vesalius.metrics import similarity as s
+from vesalius.metrics.geometry import row_cosines
 from vesalius.metrics.table import METRICS
 
 with warnings.catch_warnings():
@@ -32,6 +33,8 @@ BY_HAND = {
     # contrast and structure of two constants are 1: luminance at the coarsest scale is left
     "ms_ssim": LUMINANCE**0.1333,
     "ms_ssim[3-scale]": LUMINANCE**LAST_OF_THREE,
+    # of (3, 4) with (1, 0) and of (1, 1) with (-2, -2)
+    "caption_cosine": (0.6 - 1) / 2,
     # means 1 and 5, variances 2 and 4
     "fd": (5 - 1) ** 2 + (np.sqrt(4) - np.sqrt(2)) ** 2,
     # kernels: 1 within {0, 2}; 16³, 22³ and 36³ within {3, 5, 7}; 1, 1, 1, 7³, 11³, 15³ between
@@ -44,6 +47,9 @@ def test_value_by_hand(name: str) -> None:
     """Constant images and a handful of numbers give the values worked out on paper."""
     if name in ("fd", "kid"):
         value = METRICS[name].function(ONE, OTHER)
+    elif name == "caption_cosine":
+        pairs = np.array([[3.0, 4], [1, 1], [0, 0]]), np.array([[1.0, 0], [-2, -2], [1, 0]])
+        value = METRICS[name].function(row_cosines(*pairs))
     else:
         pair = s.image_values(LOW, HIGH, data_range=1.0)[name]
         value = METRICS[name].function(np.array([pair, np.nan]))
@@ -99,6 +105,7 @@ AGREEMENT: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "ssim": _torch_ssim,
     "ms_ssim": _torch_ms_ssim(5),
     "ms_ssim[3-scale]": _torch_ms_ssim(3),
+    "caption_cosine": lambda x, y: float(cosine_similarity(x, y).diagonal().mean()),
     "fd": _by_root,
     "kid": _by_kernel_matrix,
 }
@@ -112,6 +119,14 @@ def test_images_agree_with_pytorch_msssim(name: str, seed: int) -> None:
     value = s.image_values(reference, image, data_range=255)[name]
     assert value == pytest.approx(AGREEMENT[name](reference, image), abs=1e-5)
     assert value < 1 or name == "psnr"
+
+
+def test_cosines_of_pairs_agree_with_scikit_learn() -> None:
+    """Length does not matter, the order of pairs does."""
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(2, 30, 7)) * rng.uniform(0.1, 9, (2, 30, 1))
+    value = METRICS["caption_cosine"].function(row_cosines(x, y))
+    assert value == pytest.approx(AGREEMENT["caption_cosine"](x, y), abs=1e-12)
 
 
 def test_volumes_agree_with_pytorch_msssim() -> None:

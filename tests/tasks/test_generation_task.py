@@ -158,7 +158,9 @@ def test_a_model_that_draws_is_given_the_captions() -> None:
     assert set(table["kind"]) == {"external"}
     flat = judge("x").image_features(Drawer().generate_images(["picture test-00"])[:1])
     np.testing.assert_allclose(table["features"][0], flat[0], atol=1e-5)
-    np.testing.assert_allclose(table["alignment"][0], 1.0, atol=1e-4)
+    np.testing.assert_allclose(table["caption_cosine"][0], 1.0, atol=1e-4)
+    values = values_of(EXTERNAL, table, one.data.card)
+    assert values["caption_cosine[fake-judge]"] == pytest.approx(table["caption_cosine"].mean())
 
 
 def test_cells_without_a_number_say_why() -> None:

@@ -34,6 +34,23 @@ def modality_gap(first: Rows, second: Rows) -> float:
     return float(np.linalg.norm(x.mean(axis=0) - y.mean(axis=0)))
 
 
+def row_cosines(first: Rows, second: Rows) -> Float[np.ndarray, " n"]:
+    """Cosine of the two rows of each pair.
+
+    In [-1, 1], higher is closer. NaN where a row is zero or not finite.
+
+    >>> row_cosines(np.array([[3.0, 4.0], [0.0, 0.0]]), np.array([[2.0, 0.0], [1.0, 0.0]]))
+    array([0.6, nan])
+    """
+    _same(first, second, axis=0)
+    _same(first, second, axis=1)
+    x, y = (np.asarray(rows, dtype=np.float64) for rows in (first, second))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+        cosines: np.ndarray = (x * y).sum(axis=1) / norms
+    return np.where(np.isfinite(cosines), cosines, np.nan)
+
+
 def alignment(first: Rows, second: Rows) -> float:
     """Mean squared distance between the two unit rows of each pair.
 

@@ -134,6 +134,9 @@ def generation_metrics() -> list[MetricInfo]:
         _mean("ssim", "doi:10.1109/TIP.2003.819861; Gaussian window", _CORRELATION),
         _mean("ms_ssim", multi_scale),
         _mean("ms_ssim[3-scale]", f"{multi_scale}; its first three weights"),
+        _mean(
+            "caption_cosine", "doi:10.18653/v1/2021.emnlp-main.595, the cosine itself", _CORRELATION
+        ),
         MetricInfo(
             name="fd",
             function=distances.frechet_distance,

@@ -46,6 +46,7 @@ _PER_ROW = {  # metrics that are a mean over values of single rows
     "meteor[nltk-2007]": "Mean over answers of matched words, weighted by order, without synonyms.",
     "unparsed": "Share of the closed questions whose answer names none of the choices.",
     "ambiguous": "Share of the closed questions whose answer names several choices.",
+    "caption_cosine": "Mean over images of their cosine with the caption in the judge's space.",
     "psnr": "Mean over images of the peak signal-to-noise ratio against the true image.",
     "ssim": "Mean over images of the structural similarity with the true image.",
     "ms_ssim": "Mean over images of the structural similarity on five scales.",

@@ -91,6 +91,12 @@ def score_pictures(
     return [*scored, *distances(table, rows, judge=judge, suffix=suffix)]
 
 
+def agreement(table: Predictions, rows: np.ndarray, /, *, judge: str) -> Scored:
+    """Cosine of picture and caption in the judge's space; rows without a caption are left out."""
+    found = statistic("caption_cosine", table["caption_cosine"][rows].astype(np.float64))
+    return Scored(f"caption_cosine[{judge}]", OnRows(found, rows), rows=rows)
+
+
 def distances(table: Predictions, rows: np.ndarray, /, *, judge: str, suffix: str) -> list[Scored]:
     """Fréchet and kernel distance, named after the judge; plain ``fid`` for Inception-v3 only."""
     reference, images = (feature_rows(table[c][rows]) for c in ("reference_features", "features"))

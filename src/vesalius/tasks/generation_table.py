@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from vesalius.metrics.geometry import row_cosines
 from vesalius.records import Predictions, Sample, Split
 from vesalius.tasks import TaskData
 from vesalius.tasks.classification import CHUNK, Part, sample_columns
@@ -123,7 +124,7 @@ def picture_rows(
             columns |= _kept(chunk, pictures, studio, part)
             columns |= _kept(chunk, references, studio, None)
             features = judged(pictures, studio.judge)
-            columns["alignment"] = _alignment(chunk, features, studio.judge)
+            columns["caption_cosine"] = _caption_cosines(chunk, features, studio.judge)
             columns["features"] = _lists(chunk, features)
             columns["reference_features"] = _lists(chunk, reference_features)
             yield Predictions({name: values[wanted] for name, values in columns.items()})
@@ -160,7 +161,7 @@ def _kept(
     return {column: np.array(paths, dtype=np.str_), "kind": np.full(len(samples), studio.kind)}
 
 
-def _alignment(
+def _caption_cosines(
     samples: Sequence[Sample], features: Mapping[str, np.ndarray], judge: Judge
 ) -> Float[np.ndarray, " n"]:
     """Cosine of picture and caption by the judge; 0 without a picture, NaN without a caption."""
@@ -169,7 +170,7 @@ def _alignment(
     if places:
         texts = judge.text_features([samples[i].caption or "" for i in places])
         images = np.stack([features[samples[i].id] for i in places])
-        values[places] = (images * texts).sum(axis=1).round(DIGITS)
+        values[places] = row_cosines(images, texts).round(DIGITS)
     return values
 
 

@@ -14,7 +14,7 @@ from vesalius.tasks import Scored, TaskData
 from vesalius.tasks.classification import Part
 from vesalius.tasks.controls import ModelFree, seeded
 from vesalius.tasks.generation_pictures import Picture, picture_of, shown_texts
-from vesalius.tasks.generation_scores import score_pictures
+from vesalius.tasks.generation_scores import agreement, score_pictures
 from vesalius.tasks.generation_table import (
     Make,
     Studio,
@@ -113,10 +113,11 @@ class TextToImage:
         yield from picture_rows([(Part(), make)], samples, studio, done=done)
 
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
-        """SSIM, MS-SSIM and PSNR with the caption's own picture, and distances of the set."""
+        """Likeness with the caption's own picture, distances of the set, agreement."""
         del card
         rows = np.arange(predictions.n_rows)
-        return score_pictures(predictions, rows, judge=self.judge, side=self.side)
+        likeness = score_pictures(predictions, rows, judge=self.judge, side=self.side)
+        return [*likeness, agreement(predictions, rows, judge=self.judge)]
 
     def _drawing(self, studio: Studio) -> Make:
         features_of = caption_features(studio)
@@ -184,10 +185,11 @@ class External:
         yield from picture_rows([(Part(), make)], samples, studio, done=done)
 
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
-        """SSIM, MS-SSIM and PSNR with the caption's own picture, and distances of the set."""
+        """Likeness with the caption's own picture, distances of the set, agreement."""
         del card
         rows = np.arange(predictions.n_rows)
-        return score_pictures(predictions, rows, judge=self.judge, side=self.side)
+        likeness = score_pictures(predictions, rows, judge=self.judge, side=self.side)
+        return [*likeness, agreement(predictions, rows, judge=self.judge)]
 
 
 def text_to_image(settings: Mapping[str, Json], /) -> TextToImage:
