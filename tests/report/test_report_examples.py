@@ -140,6 +140,21 @@ def test_boxes_are_drawn_and_absent_phrases_are_not_shown(place):
     assert not blue[:, SIDE // 2 + 4 : 3 * SIDE // 4 - 4].any()
 
 
+def test_answers_of_two_models_without_maps_are_two_pictures(place):
+    """Row and sample are the same; what is drawn is not."""
+    put_picture(place, "s0", Frame((8, 8)))
+    pictures = Pictures()
+    names = []
+    for box in ([0.0, 0.0, 4.0, 4.0], [4.0, 4.0, 8.0, 8.0]):
+        made = table(
+            absent=[False], iou=[0.5], phrase=["nodule"], map=[""],
+            reference=[[[2.0, 2.0, 6.0, 6.0]]], box=[[box]],
+        )  # fmt: skip
+        names.append(examples_of("grounding", made, place, pictures=pictures).shown[0].picture)
+    first, second = (pixels(pictures, name) for name in names)
+    assert (first != second).any()
+
+
 def test_generated_images_stand_beside_the_true_ones(place):
     """True left, generated right; rows of the copied training image are another control."""
     for name, grey in (("true", 0), ("made", 255)):

@@ -1,7 +1,6 @@
 """Masks, maps and pictures that predictions refer to, as files that any viewer opens."""
 
 import gzip
-import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from PIL import Image as Pillow
 
 from vesalius.errors import InputError
 from vesalius.records import Cell, Image, Sample
-from vesalius.store.files import safe_name, write_atomic
+from vesalius.store.files import hidden_name, safe_name, update
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +49,8 @@ class Shelf:
             ending, payload = "nii.gz", _nifti(array.astype(np.uint8), self.read(sample).affine)
         place = Path("maps", safe_name(self.cell.model), safe_name(self.cell.dataset))
         place = place.joinpath(self.cell.task, *map(safe_name, name.split("/")))
-        place /= f"{hashlib.sha256(sample.id.encode()).hexdigest()[:16]}.{ending}"
-        path = self.run / place
-        if not path.exists() or path.read_bytes() != payload:
-            write_atomic(path, payload)
+        place /= f"{hidden_name(sample.id)}.{ending}"
+        update(self.run / place, payload)
         return place.as_posix()
 
 

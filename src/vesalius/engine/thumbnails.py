@@ -10,7 +10,7 @@ from vesalius.engine.sources import DataSource
 from vesalius.errors import DataError
 from vesalius.imaging import display_pixels
 from vesalius.records import Image, Sample
-from vesalius.store.files import write_atomic
+from vesalius.store.files import update
 from vesalius.store.pictures import (
     Frame,
     encode_labels,
@@ -36,10 +36,10 @@ def write_thumbnails(run: Path, source: DataSource, /) -> None:
         labels = _labels(dataset, sample, image)
         frame = Frame(image.size, _index(image, labels))
         picture = encode_picture(display_pixels(_shown(image, frame, dataset)), frame)
-        _update(picture_path(run, dataset.card.name, sample.id), picture)
+        update(picture_path(run, dataset.card.name, sample.id), picture)
         if labels is not None:
             path = labels_path(run, dataset.card.name, sample.id)
-            _update(path, encode_labels(frame.plane(labels)))
+            update(path, encode_labels(frame.plane(labels)))
 
 
 def _labels(dataset: Dataset, sample: Sample, image: Image) -> np.ndarray | None:
@@ -63,8 +63,3 @@ def _shown(image: Image, frame: Frame, dataset: Dataset) -> Image:
         return image
     (shown,) = slices_at(image, [frame.index], window=dataset.card.window_hu)
     return shown
-
-
-def _update(path: Path, payload: bytes) -> None:
-    if not path.exists() or path.read_bytes() != payload:
-        write_atomic(path, payload)

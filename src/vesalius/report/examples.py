@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -74,73 +73,63 @@ def examples_of(
     return found if found.shown else None
 
 
+def _named(content: bytes | None, pictures: Pictures) -> str | None:
+    return None if content is None else pictures.add(content)
+
+
 def _segmentation(predictions: Predictions, place: Place, pictures: Pictures) -> Examples:
     structures = place.card.get("structures")
     labels = structures if isinstance(structures, Mapping) else {}
     shown = []
     for row in _spaced(predictions, predictions["dice"]):
         structure = str(predictions["structure"][row])
-        picture = _outlined(
-            predictions, row, place, pictures, label=labels.get(structure)
-        )  # fmt: skip
+        content = _outlined(predictions, row, place, label=labels.get(structure))
         facts = (("structure", structure), ("dice", text_of(float(predictions["dice"][row]))))
-        shown.append(Example(str(predictions["id"][row]), picture, facts))
+        shown.append(Example(str(predictions["id"][row]), _named(content, pictures), facts))
     return Examples("Masks", f"{_LINES} {_SPACED}", tuple(shown))
 
 
-def _outlined(
-    predictions: Predictions, row: int, place: Place, pictures: Pictures, *, label: object
-) -> str | None:
-    sample, kept = str(predictions["id"][row]), str(predictions["map"][row])
-
-    def draw() -> bytes | None:
-        base = _base(place, sample)
-        mask = _kept(place.run, kept)
-        if base is None or mask is None:
-            return None
-        picture, frame = base
-        shape = (picture.shape[0], picture.shape[1])
-        truth = read_labels(labels_path(place.run, place.dataset, sample))
-        reference = None if truth is None else fitted(truth == label, shape) > 0
-        answer = fitted(frame.plane(mask) > 0, shape) > 0
-        return jpeg(overlay(picture, reference=reference, answer=answer))
-
-    return pictures.drawn((str(place.run), kept), draw)
+def _outlined(predictions: Predictions, row: int, place: Place, *, label: object) -> bytes | None:
+    sample = str(predictions["id"][row])
+    base = _base(place, sample)
+    mask = _kept(place.run, str(predictions["map"][row]))
+    if base is None or mask is None:
+        return None
+    picture, frame = base
+    shape = (picture.shape[0], picture.shape[1])
+    truth = read_labels(labels_path(place.run, place.dataset, sample))
+    reference = None if truth is None else fitted(truth == label, shape) > 0
+    answer = fitted(frame.plane(mask) > 0, shape) > 0
+    return jpeg(overlay(picture, reference=reference, answer=answer))
 
 
 def _grounding(predictions: Predictions, place: Place, pictures: Pictures) -> Examples:
     score = np.where(predictions["absent"].astype(bool), np.nan, predictions["iou"].astype(float))
     shown = []
     for row in _spaced(predictions, score):
-        picture = _boxed(predictions, row, place, pictures)
+        content = _boxed(predictions, row, place)
         facts = (
             ("phrase", str(predictions["phrase"][row])),
             ("iou", text_of(float(predictions["iou"][row]))),
         )
-        shown.append(Example(str(predictions["id"][row]), picture, facts))
+        shown.append(Example(str(predictions["id"][row]), _named(content, pictures), facts))
     caption = f"{_LINES} The glow is the map the answer was drawn from. {_SPACED}"
     return Examples("Boxes", caption, tuple(shown))
 
 
-def _boxed(predictions: Predictions, row: int, place: Place, pictures: Pictures) -> str | None:
-    sample, kept = str(predictions["id"][row]), str(predictions["map"][row] or "")
-    told, found = _boxes(predictions["reference"][row]), _boxes(predictions["box"][row])
-
-    def draw() -> bytes | None:
-        base = _base(place, sample)
-        if base is None:
-            return None
-        picture, frame = base
-        shape = (picture.shape[0], picture.shape[1])
-        grid = _kept(place.run, kept)
-        heat = None if grid is None else fitted(frame.plane(grid) / 255, shape, smooth=True)
-        reference, answer = (
-            np.any([frame.region(box, shape=shape) for box in boxes], axis=0) if boxes else None
-            for boxes in (told, found)
-        )
-        return jpeg(overlay(picture, reference=reference, answer=answer, heat=heat))
-
-    return pictures.drawn((str(place.run), kept or f"box {row}", sample), draw)
+def _boxed(predictions: Predictions, row: int, place: Place) -> bytes | None:
+    base = _base(place, str(predictions["id"][row]))
+    if base is None:
+        return None
+    picture, frame = base
+    shape = (picture.shape[0], picture.shape[1])
+    grid = _kept(place.run, str(predictions["map"][row] or ""))
+    heat = None if grid is None else fitted(frame.plane(grid) / 255, shape, smooth=True)
+    reference, answer = (
+        np.any([frame.region(box, shape=shape) for box in boxes], axis=0) if boxes else None
+        for boxes in (_boxes(predictions[name][row]) for name in ("reference", "box"))
+    )
+    return jpeg(overlay(picture, reference=reference, answer=answer, heat=heat))
 
 
 def _boxes(found: Iterable[Iterable[float]]) -> list[tuple[float, ...]]:
@@ -154,9 +143,9 @@ def _generation(predictions: Predictions, place: Place, pictures: Pictures) -> E
     shown = []
     for row in _spaced(predictions, score):
         pair = tuple(str(predictions[name][row]) for name in ("reference", "image"))
-        picture = pictures.drawn((str(place.run), *pair), partial(_pair, place.run, pair))
+        content = _pair(place.run, pair)
         facts = (("ssim", text_of(float(predictions["ssim"][row]))),)
-        shown.append(Example(str(predictions["id"][row]), picture, facts))
+        shown.append(Example(str(predictions["id"][row]), _named(content, pictures), facts))
     caption = f"Left the true image, right the generated one. {_SPACED}"
     return Examples("Images", caption, tuple(shown))
 

@@ -1,7 +1,7 @@
 """Example queries of a retrieval cell, and the small pictures they need."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -73,7 +73,7 @@ class Pictures:
     enabled: bool = True
     embedded: dict[str, str] = field(default_factory=dict)
     refused: int = 0
-    _names: dict[tuple[str, ...], str | None] = field(default_factory=dict)
+    _names: dict[tuple[str, str, str], str | None] = field(default_factory=dict)
 
     def name(self, run: Path, dataset: str, sample_id: str, /) -> str | None:
         """Name of a sample's picture, None when there is none to show."""
@@ -82,17 +82,11 @@ class Pictures:
             self._names[key] = self._embed(picture_path(run, dataset, sample_id))
         return self._names.get(key)
 
-    def drawn(self, key: tuple[str, ...], draw: Callable[[], bytes | None], /) -> str | None:
-        """Name of a picture made here, once per key; None when there is nothing to draw."""
-        if self.enabled and key not in self._names:
-            content = draw()
-            self._names[key] = None if content is None else self._add(content)
-        return self._names.get(key)
-
     def _embed(self, path: Path) -> str | None:
-        return self._add(path.read_bytes()) if path.is_file() else None
+        return self.add(path.read_bytes()) if path.is_file() else None
 
-    def _add(self, content: bytes) -> str | None:
+    def add(self, content: bytes, /) -> str | None:
+        """Name of a picture that was just made; None if it is refused."""
         fits = len(self.embedded) < MAX_PICTURES and len(content) <= MAX_PICTURE_BYTES
         if not (fits and content.startswith(b"\xff\xd8\xff")):
             self.refused += 1

@@ -34,6 +34,11 @@ def safe_name(name: str, /) -> str:
     return f"{encoded[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
+def hidden_name(sample_id: str, /) -> str:
+    """A file name that stands for a sample and does not show its id."""
+    return hashlib.sha256(sample_id.encode()).hexdigest()[:16]
+
+
 def make_folder(path: Path, /) -> Path:
     """Create a private folder and its parents; existing ones are left as they are."""
     for folder in [*reversed(path.parents), path]:
@@ -106,3 +111,9 @@ def write_atomic(path: Path, payload: bytes, /) -> None:
             "then run the same command again to continue"
         ) from error
     sync_folder(path.parent)
+
+
+def update(path: Path, payload: bytes, /) -> None:
+    """Replace a file as `write_atomic` does, unless it has this content already."""
+    if not path.exists() or path.read_bytes() != payload:
+        write_atomic(path, payload)

@@ -5,7 +5,6 @@ so that masks, boxes and maps of the whole image can be drawn into it. A label m
 of the same slice, is the reference.
 """
 
-import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from vesalius.placement import cut
-from vesalius.store.files import safe_name
+from vesalius.store.files import hidden_name, safe_name
 
 EDGE = 112  # pixels of the longer side
 _QUALITY = 80
@@ -77,8 +76,7 @@ def _span(ends: tuple[float, float], scale: float, length: int) -> slice:
 
 def picture_path(run: Path, dataset: str, sample_id: str, /) -> Path:
     """Where the small picture of a sample lies; the name does not show the id."""
-    name = hashlib.sha256(sample_id.encode()).hexdigest()[:16]
-    return run / "images" / safe_name(dataset) / f"{name}.jpg"
+    return run / "images" / safe_name(dataset) / f"{hidden_name(sample_id)}.jpg"
 
 
 def labels_path(run: Path, dataset: str, sample_id: str, /) -> Path:
@@ -119,7 +117,7 @@ def read_frame(path: Path, /) -> Frame | None:
     return Frame(size, index) if min(size, default=0) > 0 and (flat or deep) else None
 
 
-def read_labels(path: Path, /) -> UInt8[np.ndarray, "r c"] | UInt16[np.ndarray, "r c"] | None:
+def read_labels(path: Path, /) -> UInt16[np.ndarray, "rows cols"] | None:
     """A stored label map; None for a file that is missing or broken."""
     try:
         with Pillow.open(path) as picture:
