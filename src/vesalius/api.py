@@ -14,7 +14,8 @@ from vesalius.data.manifest import Dataset, load_dataset
 from vesalius.engine import Grid, ModelSource, run
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.errors import UsageError, did_you_mean
-from vesalius.records import MetricRow, ModelCard, Outcome, RunSpec
+from vesalius.models.naming import split_options
+from vesalius.records import Json, MetricRow, ModelCard, Outcome, RunSpec
 from vesalius.report.exports import to_markdown
 from vesalius.report.page import write_report
 from vesalius.store.files import make_folder
@@ -27,7 +28,7 @@ class Settings:
     """How to evaluate; the defaults are what a paper would want.
 
     Attributes:
-        protocols: names of protocols to keep; empty for all of each task.
+        protocols: names of protocols to keep, see `choose_tasks`; empty for all of each task.
         device: ``auto``, ``cpu`` or ``cuda``.
         batch_size: images encoded at once; None lets Vesalius choose. Never changes a result.
         workers: processes that models are spread over; an object passed as a model stays in this
@@ -179,8 +180,14 @@ def _usable(cache: Path) -> Path:
 def choose_tasks(names: str | Sequence[str], protocols: Sequence[str] = (), /) -> tuple[Task, ...]:
     """The task protocols that are asked for, in the order of the catalog.
 
+    Args:
+        names: ``all`` or names of tasks.
+        protocols: those to keep, with settings in brackets as in
+            ``inversion[judge=inception-v3]``; empty for all that run by default.
+
     Raises:
-        UsageError: for an unknown task, or a protocol that none of the tasks has.
+        UsageError: for an unknown task, a protocol that none of the tasks has, or one twice.
+        InputError: for an unknown setting or a value it cannot have.
     """
     wanted = tuple(TASKS) if names == "all" else (names,) if isinstance(names, str) else names
     wanted = tuple(dict.fromkeys(wanted))
@@ -188,20 +195,34 @@ def choose_tasks(names: str | Sequence[str], protocols: Sequence[str] = (), /) -
         if name not in TASKS:
             hint = did_you_mean(name, TASKS)
             raise UsageError(f"unknown task {name!r}{hint}; there are: {', '.join(TASKS)}")
-    known = {p for task in wanted for p in TASKS[task]}
-    for protocol in protocols:
+    if not protocols:
+        return tuple(make_task(t, protocol) for t in wanted for protocol in default_protocols(t))
+    kept = _settings_by_protocol(protocols, wanted)
+    return tuple(
+        make_task(task, protocol, kept[protocol])
+        for task in wanted
+        for protocol in TASKS[task]
+        if protocol in kept
+    )
+
+
+def _settings_by_protocol(
+    protocols: Sequence[str], tasks: Sequence[str]
+) -> dict[str, dict[str, Json]]:
+    known = {protocol for task in tasks for protocol in TASKS[task]}
+    found: dict[str, dict[str, Json]] = {}
+    for text in protocols:
+        protocol, settings = split_options(text)
         if protocol not in known:
             hint = did_you_mean(protocol, known)
             raise UsageError(
-                f"unknown protocol {protocol!r}{hint}; {', '.join(wanted)} have: "
+                f"unknown protocol {protocol!r}{hint}; {', '.join(tasks)} have: "
                 f"{', '.join(sorted(known))}"
             )
-    return tuple(
-        make_task(task, protocol)
-        for task in wanted
-        for protocol in (TASKS[task] if protocols else default_protocols(task))
-        if not protocols or protocol in protocols
-    )
+        if found.get(protocol, settings) != settings:
+            raise UsageError(f"protocol {protocol!r} is asked for twice, with different settings")
+        found[protocol] = settings
+    return found
 
 
 def model_sources(models: Sequence[object], settings: Settings, /) -> list[ModelSource]:

@@ -76,7 +76,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
     data: Annotated[list[str] | None, typer.Option(help="Dataset folder.")] = None,
     task: Annotated[list[str] | None, typer.Option(help="Task; all of them by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder, new or to continue.")] = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="Keep only these protocols.")] = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(help=r"Keep only these protocols. Settings in brackets: knn\[ks=10]."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     engine: Annotated[str, typer.Option(help="How cells are spread: local.")] = "local",
     batch_size: Annotated[str | None, typer.Option(help="auto or a number.")] = None,

@@ -21,13 +21,14 @@ class Judge:
 
     Attributes:
         name: stands in the name of each metric that it decides.
-        image_features: unit rows of images, (n, dim).
-        text_features: unit rows of texts in the same space, (n, dim).
+        image_features: rows of images, (n, dim); unit rows where there are texts to compare.
+        text_features: unit rows of texts in the same space, (n, dim); None for an encoder of
+            images only.
     """
 
     name: str
     image_features: Callable[[Sequence[Image]], np.ndarray]
-    text_features: Callable[[Sequence[str]], np.ndarray]
+    text_features: Callable[[Sequence[str]], np.ndarray] | None = None
 
 
 def no_answers(sample: Sample, prompt: str, candidates: Sequence[str], /) -> AnswerScores:

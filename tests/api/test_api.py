@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 
 import vesalius as vs
 from vesalius.api import Settings, choose_tasks, model_sources, user_cache
-from vesalius.errors import UsageError
+from vesalius.errors import InputError, UsageError
 from vesalius.records import TASKS, ModelCard
 
 CARD = (
@@ -152,6 +152,19 @@ def test_tasks_by_name_and_protocol():
     assert asked.card.protocol == "image-embedding"
     with pytest.raises(UsageError, match="unknown protocol 'knn'"):
         choose_tasks("retrieval", ("knn",))
+
+
+def test_settings_of_a_protocol_stand_in_brackets():
+    """They change the task card; what they can be is checked before anything runs."""
+    (asked,) = choose_tasks("generation", ("inversion[judge=mini:clip,side=32]",))
+    assert (asked.card.settings["judge"], asked.card.settings["side"]) == ("mini:clip", 32)
+    assert len(choose_tasks("all", ("zero-shot", "zero-shot"))) == 2  # of two tasks
+    with pytest.raises(InputError, match=r"unknown setting 'sied'; there are: side, components"):
+        choose_tasks("generation", ("inversion[sied=32]",))
+    with pytest.raises(InputError, match="setting 'side': expected int, got 'large'"):
+        choose_tasks("generation", ("inversion[side=large]",))
+    with pytest.raises(UsageError, match="'inversion' is asked for twice"):
+        choose_tasks("generation", ("inversion", "inversion[side=32]"))
 
 
 def test_cache_place_can_be_chosen(monkeypatch, tmp_path):

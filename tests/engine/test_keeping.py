@@ -9,6 +9,7 @@ from vesalius.engine.judges import Judges, judge_of
 from vesalius.engine.keeping import Shelf
 from vesalius.errors import InputError, ModelError
 from vesalius.records import Cell, Image, Sample
+from vesalius.views import Judge
 
 CELL = Cell("mini:clip", "cohort/1", "segmentation", "zero-shot")
 AFFINE = np.array([[0.0, 2.0, 0, 5], [1.0, 0, 0, -3], [0, 0, 3.0, 1], [0, 0, 0, 1]])
@@ -86,13 +87,21 @@ class Twins:
         return np.tile(np.array([[1.0, 0.0]], np.float32), (len(texts), 1))
 
 
+class ImagesOnly:
+    """An encoder without texts."""
+
+    def encode_images(self, images, /) -> np.ndarray:
+        """All alike."""
+        return np.ones((len(images), 1), np.float32)
+
+
 def test_a_judge_is_loaded_once_and_works_in_batches() -> None:
     """40 images take two batches of at most 32."""
     loaded = []
 
-    def load(name: str) -> object:
+    def load(name: str) -> Judge:
         loaded.append(name)
-        return Twins()
+        return judge_of(name, Twins())
 
     judges = Judges(load)
     judge = judges.get("twins")
@@ -103,7 +112,8 @@ def test_a_judge_is_loaded_once_and_works_in_batches() -> None:
     np.testing.assert_array_equal(rows[:, 0], [*range(32), *range(8)])
 
 
-def test_a_judge_must_embed_both() -> None:
-    """Alignment of picture and text needs one space."""
+def test_a_judge_must_embed_images() -> None:
+    """And only a dual encoder has texts to compare them with."""
+    assert judge_of("x", ImagesOnly()).text_features is None
     with pytest.raises(ModelError, match="judge 'x'"):
         judge_of("x", object())

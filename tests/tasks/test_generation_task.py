@@ -163,6 +163,20 @@ def test_a_model_that_draws_is_given_the_captions() -> None:
     assert values["caption_cosine[fake-judge]"] == pytest.approx(table["caption_cosine"].mean())
 
 
+def test_a_judge_without_texts_cannot_say_whether_they_fit() -> None:
+    """As Inception-v3: distances are numbers, the cosine with the caption is undefined."""
+    one = cohort()
+    view = one.view()
+    seeing = replace(judge("fake-judge"), text_features=None)
+    view = replace(view, store=replace(view.store, judge=lambda name: seeing))
+    table = predict_all(EXTERNAL, view, one.data)
+    scored = {s.metric: s for s in EXTERNAL.score(table, one.data.card)}
+    cosine = scored["caption_cosine[fake-judge]"]
+    assert np.isnan(cosine.statistic(np.arange(table.n_rows)))
+    assert cosine.reason == "no caption, or a judge that knows no texts"
+    assert np.isfinite(scored["fd[fake-judge]"].statistic(np.arange(table.n_rows)))
+
+
 def test_cells_without_a_number_say_why() -> None:
     """A model that cannot, and a dataset that has nothing to learn from."""
     one, mute = cohort(), object()

@@ -68,7 +68,7 @@ def test_unknown_names_are_usage_errors() -> None:
     ("settings", "message"),
     [
         ({"template": ["x"]}, "unknown setting 'template'; there are: templates"),
-        ({"templates": "an x-ray of {}"}, "'templates': expected a list, got 'an x-ray of {}'"),
+        ({"templates": 3}, "'templates': expected str, got 3"),
         ({"templates": [3]}, "'templates': expected str, got 3"),
         ({"average": "median"}, "expected one of 'normalised', 'mean-cosine', got 'median'"),
         ({"single_templates": "no"}, "'single_templates': expected bool, got 'no'"),
@@ -78,6 +78,11 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], mes
     """Defect 9 of peers: the string "False" is not a false flag."""
     with pytest.raises(InputError, match=message.replace("{", r"\{").replace("}", r"\}")):
         make_task("classification", "zero-shot", settings)
+
+
+def test_one_value_stands_for_a_list() -> None:
+    """On the command line there are no lists."""
+    assert make_task("classification", "knn", {"ks": 7}).card.settings["ks"] == [7]
 
 
 def test_a_card_of_another_version_is_not_scored_as_this_one() -> None:

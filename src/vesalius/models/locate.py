@@ -25,6 +25,13 @@ def hub_cache() -> Path:
     return Path(cache).expanduser() / "huggingface" / "hub"
 
 
+def torch_checkpoints() -> Path:
+    """The folder in which PyTorch keeps single files of weights that packages download."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", f"{cache}/torch")
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
 def find_snapshot(repo: str, *, revision: str = "", remedy: str) -> tuple[Path, str]:
     """Folder and 40-hex commit of a repository in the hub cache; never opens the network.
 

@@ -11,7 +11,7 @@ from vesalius.errors import InputError
 from vesalius.records import Json
 
 _SUFFIX = re.compile(r"(?P<name>.+)\[(?P<options>[^\[\]]*)\]")
-_PAIR = re.compile(r"\s*(?P<option>\w+)\s*=\s*(?P<value>[\w.+-]+)\s*")
+_PAIR = re.compile(r"\s*(?P<option>\w+)\s*=\s*(?P<value>[\w.:+-]+)\s*")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 

@@ -93,8 +93,14 @@ def score_pictures(
 
 def agreement(table: Predictions, rows: np.ndarray, /, *, judge: str) -> Scored:
     """Cosine of picture and caption in the judge's space; rows without a caption are left out."""
-    found = statistic("caption_cosine", table["caption_cosine"][rows].astype(np.float64))
-    return Scored(f"caption_cosine[{judge}]", OnRows(found, rows), rows=rows)
+    values = table["caption_cosine"][rows].astype(np.float64)
+    known = np.isfinite(values).any()
+    return Scored(
+        f"caption_cosine[{judge}]",
+        OnRows(statistic("caption_cosine", values), rows),
+        rows=rows,
+        reason="" if known else "no caption, or a judge that knows no texts",
+    )
 
 
 def distances(table: Predictions, rows: np.ndarray, /, *, judge: str, suffix: str) -> list[Scored]:

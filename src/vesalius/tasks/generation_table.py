@@ -164,7 +164,12 @@ def _kept(
 def _caption_cosines(
     samples: Sequence[Sample], features: Mapping[str, np.ndarray], judge: Judge
 ) -> Float[np.ndarray, " n"]:
-    """Cosine of picture and caption by the judge; 0 without a picture, NaN without a caption."""
+    """Cosine of picture and caption by the judge; 0 without a picture, NaN without a caption.
+
+    All NaN by a judge that knows no texts.
+    """
+    if judge.text_features is None:
+        return np.full(len(samples), np.nan)
     values = np.array([0.0 if s.caption else np.nan for s in samples])
     places = [i for i, s in enumerate(samples) if s.caption and s.id in features]
     if places:

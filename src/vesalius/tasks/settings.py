@@ -22,6 +22,8 @@ def settings_of(task: object, /) -> dict[str, Json]:
 def from_settings(record: type[R], settings: Mapping[str, Json], /) -> R:
     """Build a task's record; what `settings` leaves out keeps its default.
 
+    One value may stand where several are expected.
+
     Raises:
         InputError: for an unknown name, or a value that the field cannot have.
     """
@@ -49,9 +51,8 @@ def _typed(name: str, hint: Any, value: Json) -> object:
             raise InputError(f"setting {name!r}: expected one of {allowed}, got {value!r}")
         return value
     if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise InputError(f"setting {name!r}: expected a list, got {value!r}")
-        return tuple(_typed(name, get_args(hint)[0], item) for item in value)
+        items = value if isinstance(value, (list, tuple)) else [value]
+        return tuple(_typed(name, get_args(hint)[0], item) for item in items)
     return _scalar(name, hint, value)
 
 
