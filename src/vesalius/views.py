@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vesalius.capabilities import AnswerScores
-from vesalius.errors import ModelError
+from vesalius.errors import InputError, ModelError
 from vesalius.placement import Patches
 from vesalius.records import Image, Sample
 
@@ -79,6 +79,15 @@ def no_attribution(sample: Sample, text: str, /) -> Patches | None:
     raise ModelError(f"no map of {text!r} over {sample.id!r}: the model is no Attributor")
 
 
+def no_weights(samples: Sequence[Sample], seed: int, /) -> np.ndarray:
+    """Stands in a view of a model without weights that could be shuffled.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(f"no weights to shuffle for {len(samples)} samples and seed {seed}")
+
+
 def no_mask(sample: Sample, /) -> np.ndarray | None:
     """A dataset without masks."""
     del sample
@@ -126,6 +135,8 @@ class ModelView:
         model: the adapter itself; test a capability with `isinstance`.
         image_features: unit rows of the samples' images, volumes pooled over slices; (n, dim).
         text_features: unit rows of the texts, (n, dim).
+        untrained_features: as `image_features`, by the same network with its weights shuffled;
+            with the seed of that.
         read: the decoded image of one sample.
         answer_scores: log-likelihoods of candidates as answers to a bare question about a sample's
             image, kept while the view lives; averaged over the slices of a volume, NaN where the
@@ -143,6 +154,7 @@ class ModelView:
     image_features: Callable[[Sequence[Sample]], np.ndarray]
     text_features: Callable[[Sequence[str]], np.ndarray]
     read: Callable[[Sample], Image]
+    untrained_features: Callable[[Sequence[Sample], int], np.ndarray] = no_weights
     answer_scores: Callable[[Sample, str, Sequence[str]], AnswerScores] = no_answers
     answer: Callable[[Sample, str], str | None] = no_answer
     written: Callable[[Sequence[tuple[Sample, str]]], list[str | None]] = not_written

@@ -42,6 +42,22 @@ def halving(
     return list(rows)
 
 
+def unit_rows(encode: Callable[[list[T]], np.ndarray], items: Sequence[T], /) -> np.ndarray:
+    """Float32 unit rows of all items, which each fit into memory.
+
+    Raises:
+        MemoryError: if one does not.
+        ModelError: as of `halving`.
+    """
+    rows = [row for row in halving(encode, items) if row is not None]
+    if len(rows) < len(items):
+        raise MemoryError(f"{len(items) - len(rows)} texts do not fit into memory alone")
+    found = np.stack(rows)
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    unit: np.ndarray = (found / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return unit
+
+
 def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
     # torch.OutOfMemoryError is a RuntimeError; some drivers raise a plain one with these words
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower()

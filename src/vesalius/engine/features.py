@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -18,7 +19,7 @@ from vesalius.capabilities import (
     TextEncoder,
 )
 from vesalius.engine.answers import AnswerMemory
-from vesalius.engine.batches import batches, halving
+from vesalius.engine.batches import batches, halving, unit_rows
 from vesalius.engine.judges import Judges
 from vesalius.engine.patches import PatchMemory
 from vesalius.engine.progress import Progress, no_progress
@@ -29,7 +30,7 @@ from vesalius.engine.sources import (
     SlicePolicy,
     pictures_of,
 )
-from vesalius.errors import DataError, ModelError
+from vesalius.errors import DataError, InputError, ModelError
 from vesalius.placement import Patches
 from vesalius.records import Image, ModelCard, Sample, digest_json
 from vesalius.store.features import FeatureStore
@@ -71,6 +72,7 @@ class FeatureReader:
             model=self.model,
             image_features=self.image_features,
             text_features=self.text_features,
+            untrained_features=self.untrained_features,
             read=read,
             answer_scores=self.answer_scores,
             answer=lambda sample, prompt: self.written([(sample, prompt)])[0],
@@ -90,7 +92,29 @@ class FeatureReader:
 
     def image_features(self, samples: Sequence[Sample], /) -> np.ndarray:
         """Unit rows, float32 (n, dim); a sample without a feature is a row of NaN."""
-        namespace = self._namespace("image")
+        return self._image_rows(samples, self._namespace("image"), nullcontext)
+
+    def untrained_features(self, samples: Sequence[Sample], seed: int, /) -> np.ndarray:
+        """As `image_features`, by the same network with its weights shuffled.
+
+        Raises:
+            InputError: if the model has no weights here.
+        """
+        from vesalius.models.shuffled_weights import networks_of, shuffled_weights  # needs torch
+
+        if not networks_of(self.model):
+            raise InputError(f"{self.card.name} has no weights here that could be shuffled")
+        if not samples:
+            return np.zeros((0, 0), np.float32)
+        namespace = self._namespace("image", untrained=seed)
+        return self._image_rows(samples, namespace, lambda: shuffled_weights(self.model, seed=seed))
+
+    def _image_rows(
+        self,
+        samples: Sequence[Sample],
+        namespace: str,
+        prepared: Callable[[], AbstractContextManager[None]],
+    ) -> np.ndarray:
         keys = {s.id: self.source.digests[s.id] for s in samples if s.id in self.source.digests}
         self.problems.update(
             {s.id: self.source.unreadable[s.id] for s in samples if s.id not in keys}
@@ -99,12 +123,13 @@ class FeatureReader:
         missing = [s for s in samples if s.id in keys and keys[s.id] not in rows]
         label = f"{self.card.name}: encoding images"
         advance = (self.progress if missing else no_progress)(label, len(missing))
-        for batch in batches(missing, self.batch_size or DEFAULT_BATCH):
-            encoded = {keys[s.id]: row for s, row in self._encode(batch)}
-            if encoded:
-                self.store.put(namespace, list(encoded), np.stack(list(encoded.values())))
-            rows.update(encoded)
-            advance(len(batch))
+        with prepared() if missing else nullcontext():
+            for batch in batches(missing, self.batch_size or DEFAULT_BATCH):
+                encoded = {keys[s.id]: row for s, row in self._encode(batch)}
+                if encoded:
+                    self.store.put(namespace, list(encoded), np.stack(list(encoded.values())))
+                rows.update(encoded)
+                advance(len(batch))
         return self._complete([rows.get(keys.get(s.id, "")) for s in samples])
 
     def text_features(self, texts: Sequence[str], /) -> np.ndarray:
@@ -120,7 +145,7 @@ class FeatureReader:
         rows = self.store.get(namespace, keys)
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in rows}
         for batch in batches(list(missing.items()), self.batch_size or DEFAULT_BATCH):
-            encoded = _text_rows(self.model, [text for _, text in batch])
+            encoded = unit_rows(self.model.encode_texts, [text for _, text in batch])
             self.store.put(namespace, [key for key, _ in batch], encoded)
             rows.update({key: row for (key, _), row in zip(batch, encoded, strict=True)})
         return np.stack([rows[key] for key in keys])
@@ -213,12 +238,14 @@ class FeatureReader:
             self.problems[sample.id] = error.reason
             return None
 
-    def _namespace(self, capability: str) -> str:
+    def _namespace(self, capability: str, *, untrained: int | None = None) -> str:
         identity: dict[str, object] = {
             "model": self.card.fingerprint,
             "capability": capability,
             "code": CODE_VERSION,
         }
+        if untrained is not None:
+            identity["weights shuffled by"] = untrained
         if capability == "image":
             card = self.source.dataset.card
             window = None if card.window_hu is None else list(card.window_hu.range)
@@ -270,12 +297,3 @@ class FeatureReader:
             f"{self.card.name} has no feature for any image of {self.source.dataset.card.name}; "
             f"reasons: {sorted(set(self.problems.values()))}; `vesalius check` names each file"
         )
-
-
-def _text_rows(model: TextEncoder, texts: Sequence[str]) -> np.ndarray:
-    rows = [row for row in halving(model.encode_texts, texts) if row is not None]
-    if len(rows) < len(texts):
-        raise MemoryError(f"{len(texts) - len(rows)} texts do not fit into memory alone")
-    found = np.stack(rows)
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return (found / np.where(lengths > 0, lengths, 1)).astype(np.float32)

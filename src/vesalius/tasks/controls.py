@@ -124,6 +124,16 @@ def shuffled_images(view: ModelView, data: TaskData, /) -> ModelView:
     )
 
 
+def random_weights(view: ModelView, data: TaskData, /) -> ModelView:
+    """The image embedding by the same network with its weights shuffled: nothing learnt.
+
+    Raises:
+        InputError: for a model without weights here.
+    """
+    view.untrained_features((), data.seed)
+    return replace(view, image_features=lambda samples: view.untrained_features(samples, data.seed))
+
+
 def swapped(own: Patches | None, other: Patches | None, /) -> Patches | None:
     """The values of another sample where one's own would lie; None if either is missing."""
     return None if own is None or other is None else instead(own.placement, other.values)
@@ -210,6 +220,7 @@ PER_MODEL = MappingProxyType(
         "blank-image": blank_image,
         "shuffled-images": shuffled_images,
         "gibberish-prompt": gibberish_prompt,
+        "random-weights": random_weights,
     }
 )
 CONTROLS = (*MODEL_FREE, *PER_MODEL)

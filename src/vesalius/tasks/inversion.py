@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from vesalius.capabilities import ImageEncoder
-from vesalius.records import DatasetCard, Json, Predictions, TaskCard
+from vesalius.records import DatasetCard, Json, Predictions, Sample, Split, TaskCard
 from vesalius.tasks import Scored, TaskData
 from vesalius.tasks.classification import Part
 from vesalius.tasks.controls import ModelFree
@@ -69,11 +69,11 @@ class Inversion:
 
     @property
     def controls(self) -> tuple[str, ...]:
-        """The mean and a random train picture, and embeddings of other images.
+        """The mean and a random train picture, other images, and an encoder that learnt nothing.
 
         A blank image has one embedding, which decodes to the mean picture: ``majority``.
         """
-        return ("majority", "random", "shuffled-images")
+        return ("majority", "random", "shuffled-images", "random-weights")
 
     def unsuitable(self, view: ModelView, data: TaskData, /) -> str | None:
         """Why there is nothing to decode, or to learn decoding from."""
@@ -98,12 +98,18 @@ class Inversion:
             free = model_free_pictures(view.model, train, side=self.side)
             makers = [(DECODED, free), (NEAREST, free)]
         else:
+            view.image_features(self._shown(data))  # at once: weights are shuffled only once
             decoder = learn(studio, view.image_features, self.lesson)
             makers = [
                 (DECODED, decoding(decoder, view.image_features, side=self.side)),
                 (NEAREST, nearest(decoder, view.image_features, side=self.side)),
             ]
         yield from picture_rows(makers, samples_of(data, "test"), studio, done=done)
+
+    def _shown(self, data: TaskData) -> list[Sample]:
+        """Every sample whose embedding is asked for."""
+        limits: dict[Split, int] = {"train": self.train_limit, "val": self.train_limit, "test": 0}
+        return [s for split, limit in limits.items() for s in samples_of(data, split, limit=limit)]
 
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
         """SSIM, MS-SSIM, PSNR and distances, of decoded pictures and of nearest neighbours."""
