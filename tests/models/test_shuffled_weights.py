@@ -1,5 +1,6 @@
 """Shuffling takes away what a network has learnt, and gives it back to the last bit."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,9 +77,10 @@ def test_tensors_with_two_names_and_odd_strides_are_restored() -> None:
     weight, bias = first.weight.detach().clone(), first.bias.detach().clone()
     model = Plain(nn.Sequential(first))
     model.other = second  # type: ignore[attr-defined]
-    with pytest.raises(ZeroDivisionError), shuffled_weights(model, seed=0):
-        assert not torch.equal(first.bias, bias)
+    with suppress(ZeroDivisionError), shuffled_weights(model, seed=0):
+        during = first.bias.detach().clone()
         raise ZeroDivisionError
+    assert not torch.equal(during, bias)
     assert torch.equal(first.weight, weight)
     assert torch.equal(first.bias, bias)
 
