@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vesalius.data.manifest import load_dataset as load_dataset
     from vesalius.data.phantom import write_phantom as write_phantom
     from vesalius.data.readers import read_image as read_image
+    from vesalius.engine.image_folders import compare_folders as compare_folders
     from vesalius.engine.inspection import inspect_model as inspect_model
     from vesalius.models.conformance import check_adapter as check_adapter
     from vesalius.stats import bootstrap as bootstrap
@@ -26,6 +27,7 @@ _PUBLIC = {
     "Result": "vesalius.api",
     "bootstrap": "vesalius.stats",
     "check_adapter": "vesalius.models.conformance",
+    "compare_folders": "vesalius.engine.image_folders",
     "evaluate": "vesalius.api",
     "holm": "vesalius.stats",
     "inspect_model": "vesalius.engine.inspection",
