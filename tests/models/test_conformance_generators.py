@@ -333,3 +333,54 @@ def test_promises_about_several_images(
     check_adapter(Shower(), pictures, TEXTS)
     with pytest.raises(ModelError, match=message):
         check_adapter(Shower(**broken), pictures, TEXTS)  # type: ignore[arg-type]
+
+
+Drawn = Callable[[list[Image], Sequence[str]], object]
+
+
+@dataclass
+class Painter:
+    """Fills a picture with the length of the text."""
+
+    change: Drawn = lambda images, texts: images
+
+    def generate_images(self, texts: Sequence[str], /) -> object:
+        """One picture a text."""
+        grey = [np.full((4, 4), len(text), np.float32) for text in texts]
+        return self.change([Image(one, "yx", "display", (0.0, 99.0)) for one in grey], texts)
+
+
+def repainted(images: list[Image], value: Callable[[int], float]) -> list[Image]:
+    return [replace(one, pixels=one.pixels * 0 + value(i)) for i, one in enumerate(images)]
+
+
+PICTURES: dict[str, tuple[Drawn, str]] = {
+    "tuple": (lambda i, t: tuple(i), "expected a list of 2D images, got tuple"),
+    "arrays": (lambda i, t: [x.pixels for x in i], "expected a list of 2D images"),
+    "one for all": (lambda i, t: i[:1], "expected one image a text, got 1 for 3"),
+    "nan": (lambda i, t: repainted(i, lambda _: np.nan), "a picture is not finite"),
+    "company": (lambda i, t: repainted(i, float), "a picture depends on the other texts"),
+    "deaf": (lambda i, t: repainted(i, lambda _: 5.0), "generate_images: the text does not matter"),
+}
+
+
+def test_a_painter_that_keeps_every_promise_passes(pictures: list[Image]) -> None:
+    """Nothing is found where nothing is wrong."""
+    check_adapter(Painter(), pictures, TEXTS)
+
+
+@pytest.mark.parametrize(("change", "message"), PICTURES.values(), ids=list(PICTURES))
+def test_each_broken_promise_of_pictures_is_found(
+    change: Drawn, message: str, pictures: list[Image]
+) -> None:
+    """One fault in what is drawn."""
+    with pytest.raises(ModelError, match=message):
+        check_adapter(Painter(change), pictures, TEXTS)
+
+
+def test_pictures_that_are_never_the_same_are_found(pictures: list[Image]) -> None:
+    """Without a seed."""
+    drawn = iter(range(100))
+    painter = Painter(lambda i, t: repainted(i, lambda _: float(next(drawn))))
+    with pytest.raises(ModelError, match="a second call gives other pictures"):
+        check_adapter(painter, pictures, TEXTS)

@@ -31,6 +31,7 @@ PATTERNS = (
 )
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 CONFIGS = ("config.json", "open_clip_config.json")
+PIPELINE_INDEX = "model_index.json"
 
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 _NOT_A_WEIGHT = {
@@ -236,6 +237,12 @@ def image_processor(checkpoint: Checkpoint) -> str:
     return present.removesuffix("Fast").removesuffix("Pil")
 
 
+def _major(library: str) -> str:
+    """The part of its version that may change numbers: before 1.0 the second one does."""
+    major, minor, *_ = version(library).split(".")
+    return major if major != "0" else f"0.{minor}"
+
+
 def card_of(
     checkpoint: Checkpoint, *, name: str, adapter: str, options: Mapping[str, Json]
 ) -> ModelCard:
@@ -245,7 +252,8 @@ def card_of(
     pixels and words into numbers belong to it.
     """
     pixels = image_processor(checkpoint) or "native"
-    majors = ", ".join(f"{lib} {version(lib).split('.')[0]}" for lib in ("transformers", "pillow"))
+    libraries = ["transformers", "pillow", *["diffusers"] * (PIPELINE_INDEX in checkpoint.files)]
+    majors = ", ".join(f"{library} {_major(library)}" for library in libraries)
     return ModelCard(
         name=name,
         adapter=adapter,

@@ -15,6 +15,7 @@ from vesalius.capabilities import (
     Framed,
     Generator,
     ImageEncoder,
+    ImageGenerator,
     Model,
     PriorEncoder,
     SeveralImages,
@@ -24,6 +25,7 @@ from vesalius.capabilities import (
 from vesalius.errors import InputError, ModelError
 from vesalius.models.conformance_generators import (
     answer_faults,
+    drawing_faults,
     generation_faults,
     several_faults,
 )
@@ -45,6 +47,7 @@ CHECKED = (
     AnswerScorer,
     Generator,
     Attributor,
+    ImageGenerator,
 )
 
 
@@ -119,7 +122,7 @@ def _place_faults(model: object, images: Sequence[Image], tolerance: float) -> I
 def _other_faults(
     model: object, images: Sequence[Image], texts: Sequence[str], tolerance: float
 ) -> Iterator[str]:
-    """Of priors, answers, generated texts and maps."""
+    """Of priors, answers, generated texts, maps and pictures."""
     if isinstance(model, PriorEncoder):
         yield from prior_faults(model, images, tolerance)
     if isinstance(model, AnswerScorer):
@@ -130,6 +133,8 @@ def _other_faults(
         yield from several_faults(model, images, texts, tolerance)
     if isinstance(model, Attributor):
         yield from map_faults(model, images, texts)
+    if isinstance(model, ImageGenerator):
+        yield from drawing_faults(model, texts)
 
 
 def _form_faults(model: object, images: Sequence[Image], texts: Sequence[str]) -> Iterator[str]:

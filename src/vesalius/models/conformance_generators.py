@@ -5,7 +5,13 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from vesalius.capabilities import AnswerScorer, AnswerScores, Generator, SeveralImages
+from vesalius.capabilities import (
+    AnswerScorer,
+    AnswerScores,
+    Generator,
+    ImageGenerator,
+    SeveralImages,
+)
 from vesalius.records import Image
 
 
@@ -147,3 +153,30 @@ def several_faults(
         yield f"answer_about: expected a string, got {text!r}"
     elif isinstance(model, Generator) and model.generate(images[:1], [prompt]) != [text]:
         yield "answer_about: one image gives another text than generate"
+
+
+def drawing_faults(model: ImageGenerator, texts: Sequence[str]) -> Iterator[str]:
+    """One finite picture a text, repeatable, the same in other company; the text must matter."""
+    name = "generate_images"
+    drawn: object = model.generate_images(texts)
+    if not isinstance(drawn, list) or not all(
+        isinstance(image, Image) and not image.is_volume for image in drawn
+    ):
+        yield f"{name}: expected a list of 2D images, got {type(drawn).__name__}"
+        return
+    if len(drawn) != len(texts):
+        yield f"{name}: expected one image a text, got {len(drawn)} for {len(texts)}"
+        return
+    pictures = [image.pixels for image in drawn]
+    if not all(np.isfinite(picture).all() for picture in pictures):
+        yield f"{name}: a picture is not finite"
+    if not _alike(pictures, [image.pixels for image in model.generate_images(texts)]):
+        yield f"{name}: a second call gives other pictures"
+    elif not _alike(pictures, [model.generate_images([text])[0].pixels for text in texts]):
+        yield f"{name}: a picture depends on the other texts"
+    if _alike(pictures[:-1], pictures[1:]):
+        yield f"{name}: the text does not matter"
+
+
+def _alike(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
+    return all(np.array_equal(one, other) for one, other in zip(some, others, strict=True))

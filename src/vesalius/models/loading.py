@@ -97,14 +97,24 @@ def load_weights(
             f"{checkpoint.folder}: cannot read the weights ({names}): {error}; "
             "copy or download them again"
         ) from error
-    _check_report(report, checkpoint, harmless=(*_HARMLESS, *unused))
+    check_report(report, checkpoint, unused=unused)
     return model.to(chosen).eval()
 
 
-def _check_report(
-    report: dict[str, Any], checkpoint: Checkpoint, *, harmless: tuple[str, ...]
+def check_report(
+    report: dict[str, Any], checkpoint: Checkpoint, /, *, unused: tuple[str, ...] = ()
 ) -> None:
-    """Transformers fills gaps with random numbers and prints a table; here it is an error."""
+    """Libraries fill gaps with random numbers and print a table; here it is an error.
+
+    Args:
+        report: the loading information of ``from_pretrained``.
+        checkpoint: what was read.
+        unused: endings of tensor names that the file holds and the model has no use for.
+
+    Raises:
+        ModelError: if a tensor is missing, unexpected, mis-shaped or unreadable; lists them all.
+    """
+    harmless = (*_HARMLESS, *unused)
     mismatched = {
         f"{name} (file {tuple(found)}, model {tuple(expected)})"
         for name, found, expected in report["mismatched_keys"]

@@ -55,6 +55,14 @@ MAX_NEW_TOKENS = Option(
     "longest answer that is asked of the server, in its tokens",
 )
 
+STEPS = Option("steps", (25, 10, 50, 100, 4), "of the pipeline's scheduler, for each picture")
+GUIDANCE = Option(
+    "guidance",
+    (7.5, 1.0, 3.0, 5.0),
+    "how much the text outweighs no text, if the pipeline knows it; 1.0: not at all",
+)
+SEED = Option("seed", (0, 1, 2, 3, 4), "of the noise that a picture starts from")
+
 CLIP = (FIT,)
 CLIPMD = (FIT, POOLING)
 GENERIC = (FIT,)
@@ -64,6 +72,7 @@ BLIP2 = (FIT, DTYPE, IMAGE_FEATURES)
 GIT = (FIT, DTYPE)
 SMOLVLM = (FIT, DTYPE, IMAGE_SPLITTING)
 CHAT = (FIT, DTYPE)
+PIPELINE = (STEPS, GUIDANCE, SEED, DTYPE)
 ENDPOINT = (MAX_NEW_TOKENS,)
 
 

@@ -22,6 +22,7 @@ from vesalius.models.endpoint_server import card_of_server
 from vesalius.models.locate import embedded_folder, find_snapshot, hub_cache
 from vesalius.models.naming import split_options
 from vesalius.models.options import Option, complete
+from vesalius.models.pipeline_files import check_library, complete_pipeline, open_pipeline
 from vesalius.records import Json, ModelCard
 
 DUAL = ("encode_images", "encode_texts", "dual_encoder", "score_texts")
@@ -35,7 +36,8 @@ GENERATIVE = (
     "generate",
     "attribute",
 )
-GENERIC_ADAPTERS = ("generic", "chat")  # for checkpoints outside the catalog
+PIPELINE = "pipeline"
+GENERIC_ADAPTERS = ("generic", "chat", PIPELINE)  # for checkpoints outside the catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ def resolve_model(request: ModelRequest) -> Checkpoint:
     if request.kind == "endpoint":
         raise ModelError(f"{request.name}: its files are on the server, not here")
     policy = FilePolicy(entry.patterns, entry.pickles, request.allow_pickle_weights)
+    if entry.adapter == PIPELINE:
+        return _resolve_pipeline(request)
     if request.kind == "folder":
         found = open_folder(Path(request.location), policy=policy)
         return replace(found, domain=entry.domain)
@@ -139,6 +143,15 @@ def resolve_model(request: ModelRequest) -> Checkpoint:
     return replace(found, license=entry.license, domain=entry.domain)
 
 
+def _resolve_pipeline(request: ModelRequest) -> Checkpoint:
+    check_library()
+    if request.kind == "folder":
+        return open_pipeline(Path(request.location))
+    repo = request.entry.repo
+    folder, commit = find_snapshot(repo, revision=request.revision, remedy=_remedy(request))
+    return open_pipeline(folder, source=repo, revision=commit)
+
+
 def is_on_disk(request: ModelRequest) -> bool:
     """Whether the files of a model are complete on this machine; hashes and loads nothing."""
     entry = request.entry
@@ -150,7 +163,10 @@ def is_on_disk(request: ModelRequest) -> bool:
             folder, _ = find_snapshot(entry.repo, revision=revision, remedy="")
         else:
             folder = Path(request.location)
-        complete_files(folder, patterns=entry.patterns)
+        if entry.adapter == PIPELINE:
+            complete_pipeline(folder)
+        else:
+            complete_files(folder, patterns=entry.patterns)
     except ModelError:
         return False
     return True

@@ -10,6 +10,7 @@ from vesalius.errors import WeightsMissingError
 from vesalius.models import options
 from vesalius.models.checkpoint import PATTERNS, read_folder_config
 from vesalius.models.locate import find_snapshot
+from vesalius.models.pipeline_files import is_pipeline
 from vesalius.models.published import PUBLISHED
 from vesalius.models.request import DUAL, ModelEntry
 from vesalius.records import Json
@@ -29,7 +30,11 @@ DUAL_ENCODERS = (
     "tipsv2",
     "videoprism",
 )
-CHAT = ("score_texts", "score_answers", "generate")
+CAPABILITIES = {
+    "generic": DUAL,
+    "chat": ("score_texts", "score_answers", "generate"),
+    "pipeline": ("generate_images",),
+}
 _FAMILIES = {"clip": "clip", "idefics3": "smolvlm"}
 
 
@@ -40,6 +45,8 @@ def entry_of_folder(folder: Path, /) -> ModelEntry:
         WeightsMissingError: if the folder has no configuration.
         ModelError: if that is not a JSON object.
     """
+    if is_pipeline(folder):
+        return _entry("pipeline", name=folder.resolve().name, declared=options.PIPELINE)
     config = read_folder_config(folder)
     family = _FAMILIES.get(str(config.get("model_type")), "")
     if family == "clip" and "clipmd" in str(config.get("auto_map", "")).lower():
@@ -59,6 +66,8 @@ def entry_of_repository(repo: str, /, *, revision: str = "") -> ModelEntry:
     """
     try:
         folder, _ = find_snapshot(repo, revision=revision, remedy="")
+        if is_pipeline(folder):
+            return _entry("pipeline", name=repo, repo=repo, declared=options.PIPELINE)
         config = read_folder_config(folder)
     except WeightsMissingError:
         return _entry("generic", name=repo, repo=repo, declared=options.CHAT)
@@ -72,7 +81,7 @@ def _generic_entry(config: Mapping[str, Json], *, name: str, repo: str = "") -> 
 
 
 def _entry(
-    adapter: str, *, name: str, repo: str, declared: tuple[options.Option, ...]
+    adapter: str, *, name: str, declared: tuple[options.Option, ...], repo: str = ""
 ) -> ModelEntry:
     return ModelEntry(
         name=name,
@@ -81,7 +90,7 @@ def _entry(
         repo=repo,
         license="",
         options=declared,
-        capabilities=CHAT if adapter == "chat" else DUAL,
+        capabilities=CAPABILITIES[adapter],
         patterns=(*PATTERNS, "*.jinja"),  # where newer repositories keep their chat template
         revision_note="no revision is pinned for a checkpoint outside the catalog",
     )
