@@ -25,8 +25,9 @@ from vesalius.engine.patches import PatchMemory
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.engine.sources import (
     DataSource,
-    LatestImage,
     LazyModel,
+    Pictures,
+    RecentImages,
     SlicePolicy,
     pictures_of,
 )
@@ -58,6 +59,10 @@ class FeatureReader:
     answers: AnswerMemory = field(default_factory=AnswerMemory)
     patches: PatchMemory = field(default_factory=PatchMemory)
     judges: Judges = field(default_factory=Judges)
+    read: RecentImages = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.read = RecentImages(self.source.dataset)
 
     @property
     def model(self) -> object:
@@ -66,26 +71,25 @@ class FeatureReader:
 
     def view(self) -> ModelView:
         """The model as tasks see it."""
-        read = LatestImage(self.source.dataset)
         return ModelView(
             name=self.card.name,
             model=self.model,
             image_features=self.image_features,
             text_features=self.text_features,
             untrained_features=self.untrained_features,
-            read=read,
+            read=self.read,
             answer_scores=self.answer_scores,
             answer=lambda sample, prompt: self.written([(sample, prompt)])[0],
             written=self.written,
             dense=self.dense,
             attribution=self.attribution,
-            store=Store(mask=partial(self.mask, read=read), judge=self.judges.get),
+            store=Store(mask=self.mask, judge=self.judges.get),
         )
 
-    def mask(self, sample: Sample, /, *, read: Callable[[Sample], Image]) -> np.ndarray | None:
+    def mask(self, sample: Sample, /) -> np.ndarray | None:
         """Label map in the grid of the sample's image; None without one that can be read."""
         try:
-            return self.source.dataset.read_mask(sample, like=read(sample))
+            return self.source.dataset.read_mask(sample, like=self.read(sample))
         except DataError as error:
             self.problems[sample.id] = error.reason
             return None
@@ -161,11 +165,9 @@ class FeatureReader:
         if not isinstance(self.model, AnswerScorer):
             raise ModelError(f"{self.card.name} gives no likelihood of answers")
         model = self.model
+        shown, asked = partial(self._pictures, sample), (prompt, candidates)
         found = self._of_readable(
-            sample,
-            lambda digest: self.answers.scores(
-                model, digest, (prompt, candidates), lambda: self._pictures(sample)
-            ),
+            sample, lambda digest: self.answers.scores(model, digest, asked, shown)
         )
         n = len(candidates)
         return found or AnswerScores(np.full(n, np.nan), np.zeros(n, np.int64))
@@ -203,12 +205,8 @@ class FeatureReader:
         model = self.model
         if not isinstance(model, DenseEncoder):
             raise ModelError(f"{self.card.name} has no local embeddings")
-        return self._of_readable(
-            sample,
-            lambda digest: self.patches.dense(
-                model, digest, lambda: pictures_of(self.source, sample, self.policy)
-            ),
-        )
+        shown = partial(self._shown, sample)
+        return self._of_readable(sample, lambda digest: self.patches.dense(model, digest, shown))
 
     def attribution(self, sample: Sample, text: str, /) -> Patches | None:
         """Relevance of a text over the whole sample; None if unreadable.
@@ -219,11 +217,9 @@ class FeatureReader:
         model = self.model
         if not isinstance(model, Attributor):
             raise ModelError(f"{self.card.name} gives no map of where it looks")
+        shown = partial(self._shown, sample)
         return self._of_readable(
-            sample,
-            lambda digest: self.patches.attribution(
-                model, (digest, text), lambda: pictures_of(self.source, sample, self.policy)
-            ),
+            sample, lambda digest: self.patches.attribution(model, (digest, text), shown)
         )
 
     def _of_readable(self, sample: Sample, compute: Callable[[str], T]) -> T | None:
@@ -279,7 +275,11 @@ class FeatureReader:
                 self.problems[sample.id] = "no_finite_feature"
 
     def _pictures(self, sample: Sample) -> list[Image]:
-        return list(pictures_of(self.source, sample, self.policy).images)
+        return list(self._shown(sample).images)
+
+    def _shown(self, sample: Sample) -> Pictures:
+        window = self.source.dataset.card.window_hu
+        return pictures_of(self.read(sample), self.policy, window=window)
 
     def _complete(self, found: list[np.ndarray | None]) -> np.ndarray:
         self.dim = next((len(row) for row in found if row is not None), self.dim)

@@ -1,14 +1,16 @@
 """Where cells get their models and images from: loaded on first use, known by content."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from vesalius.data.manifest import Dataset
 from vesalius.data.slices import slice_positions, slices_at
 from vesalius.engine.progress import Progress
 from vesalius.errors import DataError, ModelError
-from vesalius.records import Image, ModelCard, Sample, digest_json
+from vesalius.records import Image, ModelCard, Sample, Window, digest_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,17 @@ class DataSource:
 
 
 @dataclass(slots=True)
-class LatestImage:
-    """Reads images of a dataset; the one read last stays decoded."""
+class RecentImages:
+    """Reads images of a dataset; those read last stay decoded.
+
+    Attributes:
+        most_bytes: of pixels that are kept; the latest image is kept whatever its size.
+    """
 
     dataset: Dataset
-    _read: tuple[Sample, Image] | None = None
+    most_bytes: int = 2**28
+    _kept: OrderedDict[Path, Image] = field(default_factory=OrderedDict)
+    _n_bytes: int = 0
 
     def __call__(self, sample: Sample, /) -> Image:
         """The image of a sample.
@@ -76,9 +84,15 @@ class LatestImage:
         Raises:
             DataError: if it cannot be used.
         """
-        if self._read is None or self._read[0] is not sample:
-            self._read = (sample, self.dataset.read(sample))
-        return self._read[1]
+        if sample.image in self._kept:
+            self._kept.move_to_end(sample.image)
+            return self._kept[sample.image]
+        image = self.dataset.read(sample)
+        self._kept[sample.image] = image
+        self._n_bytes += image.pixels.nbytes
+        while self._n_bytes > self.most_bytes and len(self._kept) > 1:
+            self._n_bytes -= self._kept.popitem(last=False)[1].pixels.nbytes
+        return image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,17 +110,11 @@ class Pictures:
     size: tuple[int, ...]
 
 
-def pictures_of(source: DataSource, sample: Sample, policy: SlicePolicy, /) -> Pictures:
-    """Read a sample; Hounsfield units are shown through the window of the dataset's card.
-
-    Raises:
-        DataError: if the image cannot be used.
-    """
-    image = source.dataset.read(sample)
+def pictures_of(image: Image, policy: SlicePolicy, /, *, window: Window | None) -> Pictures:
+    """An image as it is, a volume as slices; Hounsfield units are shown through the window."""
     if not image.is_volume:
         return Pictures((image,), (), image.size)
     positions = slice_positions(image, n=policy.n, axis=policy.axis)
-    window = source.dataset.card.window_hu
     shown = slices_at(image, positions, window=window, axis=policy.axis)
     return Pictures(tuple(shown), positions, image.size)
 
