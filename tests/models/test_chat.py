@@ -19,7 +19,7 @@ from vesalius.models import smolvlm
 from vesalius.models.chat import HfChat, ReplyForm, load
 from vesalius.models.checkpoint import open_folder
 from vesalius.models.conformance import check_adapter
-from vesalius.models.uncatalogued import CHAT
+from vesalius.models.uncatalogued import CAPABILITIES
 from vesalius.records import Image, Json
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "chat.json").read_text("utf-8"))
@@ -63,7 +63,7 @@ def test_adapter_keeps_every_promise(
     for kind in (Generator, AnswerScorer, TextScorer):
         assert isinstance(model, kind)
     assert not isinstance(model, ImageEncoder)
-    assert all(hasattr(model, capability) for capability in CHAT)
+    assert all(hasattr(model, capability) for capability in CAPABILITIES["chat"])
     check_adapter(model, pictures, TEXTS, tolerance=2e-5)
     assert model.card.options == {"fit": fit, "dtype": "float32"}
 
