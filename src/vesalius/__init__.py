@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vesalius.data.readers import read_image as read_image
     from vesalius.engine.image_folders import compare_folders as compare_folders
     from vesalius.engine.inspection import inspect_model as inspect_model
+    from vesalius.fusion.study import fusion_study as fusion_study
     from vesalius.models.conformance import check_adapter as check_adapter
     from vesalius.stats import bootstrap as bootstrap
     from vesalius.stats import holm as holm
@@ -29,6 +30,7 @@ _PUBLIC = {
     "check_adapter": "vesalius.models.conformance",
     "compare_folders": "vesalius.engine.image_folders",
     "evaluate": "vesalius.api",
+    "fusion_study": "vesalius.fusion.study",
     "holm": "vesalius.stats",
     "inspect_model": "vesalius.engine.inspection",
     "load_dataset": "vesalius.data.manifest",

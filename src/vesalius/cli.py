@@ -139,6 +139,30 @@ def compare(
 
 
 @app.command()
+def fuse(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract names them
+    data: Annotated[Path, typer.Option(help="Dataset folder with labels.")],
+    features: Annotated[
+        list[str],
+        typer.Option(help="Input, again for each: MODEL:image, MODEL:text, MODEL:prior, tabular."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")],
+    head: Annotated[list[str] | None, typer.Option(help="Way to join; all by default.")] = None,
+    target: Annotated[str | None, typer.Option(help="Class of a multilabel dataset.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds a head is fitted with.")] = 3,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Does joining inputs beat the best single one? A study on frozen features.
+
+    [dim]vesalius fuse --data my-cxr --features mini:clip:image --features tabular --out fused[/dim]
+    """
+    from vesalius.commands import fusing
+
+    settings = fusing.settings_of(seeds=seeds, resamples=resamples, seed=seed)
+    fusing.fuse_command(data, features, head or (), target=target, out=out, settings=settings)
+
+
+@app.command()
 def report(
     runs: Runs,
     out: Annotated[Path | None, typer.Option(help="File; standard output for tables.")] = None,

@@ -106,6 +106,20 @@ def test_products_and_means_by_hand(parts: Parts) -> None:
     np.testing.assert_allclose(average(parts.test.without("b")), said[[0, 2]].mean(axis=0))
 
 
+def test_a_slot_without_anything_to_learn_from_is_silent(parts: Parts) -> None:
+    """No val row has it, or all its train rows are of one class: it says nothing."""
+    plain = LateAverage().fit(parts.train, parts.val, 0)
+    unseen = replace(parts.val, inputs=parts.val.inputs.without("noise"))
+    found = fit_singles(parts.train, unseen).probabilities(parts.test)[2]
+    np.testing.assert_allclose(found, 0.5)
+    present = parts.train.inputs.present.copy()
+    present[:, 2] = parts.train.labels == 1
+    one_class = replace(parts.train, inputs=replace(parts.train.inputs, present=present))
+    found = fit_singles(one_class, parts.val).probabilities(parts.test)[2]
+    np.testing.assert_allclose(found, 0.5)
+    assert (plain(parts.test) != 0.5).any()
+
+
 def test_canonical_correlation_is_that_of_scikit_learn() -> None:
     """Two slots that share one direction: the first variates correlate as much as they can."""
     rng = np.random.default_rng(2)

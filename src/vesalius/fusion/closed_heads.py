@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from vesalius.fusion.linear import Linear, fit_linear, softmax
+from vesalius.fusion.linear import Linear, fit_linear, silent, softmax
 from vesalius.fusion.slots import Inputs, Labelled, Predict
 
 _TINY = 1e-12
@@ -89,10 +89,14 @@ def fit_singles(train: Labelled, val: Labelled, /) -> Singles:
     linears = []
     for place, (x, x_val) in enumerate(zip(train.inputs.values, val.inputs.values, strict=True)):
         rows, rows_val = (part.inputs.present[:, place] for part in (train, val))
+        labels = train.labels[rows]
+        if len(np.unique(labels)) < 2 or not rows_val.any():
+            linears.append(silent(x.shape[1], train.n_classes))
+            continue
         linears.append(
             fit_linear(
                 x[rows],
-                train.labels[rows],
+                labels,
                 train.n_classes,
                 x_val=x_val[rows_val],
                 labels_val=val.labels[rows_val],

@@ -45,6 +45,11 @@ class Linear:
         return softmax(self.logits(x))
 
 
+def silent(dim: int, n_classes: int, /) -> Linear:
+    """All classes are equally likely: where there is nothing to learn from."""
+    return Linear(np.zeros(dim), np.zeros((dim, n_classes)), np.zeros(n_classes), np.inf)
+
+
 def softmax(logits: Float[np.ndarray, "n classes"], /) -> Float[np.ndarray, "n classes"]:
     """Probabilities of natural-log odds."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
