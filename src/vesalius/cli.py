@@ -143,11 +143,30 @@ def fuse(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract nam
     data: Annotated[Path, typer.Option(help="Dataset folder with labels.")],
     features: Annotated[
         list[str],
-        typer.Option(help="Input, again for each: MODEL:image, MODEL:text, MODEL:prior, tabular."),
+        typer.Option(
+            help="Input, again for each: tabular, or MODEL:KIND with image, volume, prior, "
+            "with-prior, patches, text, words, question. Options in brackets: "
+            r"mini:clip:text\[column=history], tabular\[columns=age+sex]."
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the tables.")],
-    head: Annotated[list[str] | None, typer.Option(help="Way to join; all by default.")] = None,
-    target: Annotated[str | None, typer.Option(help="Class of a multilabel dataset.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the tables and the page.")],
+    task: Annotated[
+        str, typer.Option(help="classification, vqa, retrieval or generation.")
+    ] = "classification",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="What is told: a class or a column of words (classification), closed or open "
+            "(vqa), the input to be found (retrieval)."
+        ),
+    ] = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=r"Way to join; all by default. gated\[dropout=0.3] learns to do without."
+        ),
+    ] = None,
+    width: Annotated[int, typer.Option(min=1, help="Most principal components of an input.")] = 64,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds a head is fitted with.")] = 3,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 2000,
     seed: Seed = 0,
@@ -155,11 +174,16 @@ def fuse(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract nam
     """Does joining inputs beat the best single one? A study on frozen features.
 
     [dim]vesalius fuse --data my-cxr --features mini:clip:image --features tabular --out fused[/dim]
+
+    [dim]vesalius fuse --data my-cxr --features mini:clip:image --features mini:clip:question
+    --task vqa --out fused[/dim]
     """
     from vesalius.commands import fusing
 
-    settings = fusing.settings_of(seeds=seeds, resamples=resamples, seed=seed)
-    fusing.fuse_command(data, features, head or (), target=target, out=out, settings=settings)
+    settings = fusing.settings_of(seeds=seeds, resamples=resamples, seed=seed, width=width)
+    fusing.fuse_command(
+        data, features, head or (), task=task, target=target, out=out, settings=settings
+    )
 
 
 @app.command()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vesalius.fusion.cohort import Cohort
+from vesalius.fusion.goals import Classes
 from vesalius.fusion.slots import Slot
 
 N, N_TRAIN, N_VAL = 900, 500, 150
@@ -32,8 +33,7 @@ def cohort(kind: str, *, seed: int = 0) -> Cohort:
             Slot("b", rotated(rng, b)),
             Slot("noise", rng.normal(size=(N, 5))),
         ),
-        labels=(truth[kind] > 0).astype(np.int64),
-        classes=("no", "yes"),
+        goal=Classes((truth[kind] > 0).astype(np.int64), ("no", "yes")),
         patients=np.array([f"p{i}" for i in range(N)]),
         split=split,
     )

@@ -11,17 +11,25 @@ from sklearn.cross_decomposition import CCA
 from sklearn.linear_model import Ridge
 
 from vesalius.errors import InputError
-from vesalius.fusion.closed_heads import Concat, LateAverage, ProductOfExperts, fit_singles
+from vesalius.fusion.answers import answers_of, class_weights, log_loss
+from vesalius.fusion.closed_heads import LateAverage, ProductOfExperts, fit_singles
 from vesalius.fusion.cohort import Parts, parts_of
-from vesalius.fusion.linear import class_weights, fit_linear, log_loss
+from vesalius.fusion.heads import HEADS
+from vesalius.fusion.linear import fit_linear
+from vesalius.fusion.scaling import fit_scaling
 from vesalius.fusion.shapley import shapley_weights, subsets
-from vesalius.fusion.slots import Head, Inputs, Slot, fit_scaling
-from vesalius.fusion.stacked_heads import Cca, LateStacking, _canonical
-from vesalius.fusion.trained_heads import BILINEAR, FILM, GATED, MIXTURE, PRODUCT, SUM, TENSOR
+from vesalius.fusion.slots import Channel, Head, Inputs, Labelled, Slot
+from vesalius.fusion.stacked_heads import _canonical
+from vesalius.fusion.trained_heads import PRODUCT
 from vesalius.metrics import auroc
 
-TRAINED = (SUM, PRODUCT, GATED, FILM, BILINEAR, TENSOR, MIXTURE)
-HEADS = (Concat(), LateAverage(), ProductOfExperts(), LateStacking(), Cca(), *TRAINED)
+JOINING = [head for name, head in HEADS.items() if name != "gap-shift"]  # no slots share a space
+
+
+def classes(labels: np.ndarray, n_classes: int):
+    """Labels in the form that heads are fitted to; their inputs do not matter here."""
+    nothing = Inputs((Channel("x", np.zeros((len(labels), 1)), np.ones(len(labels), bool)),))
+    return answers_of(Labelled(nothing, labels, n_classes))
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +41,10 @@ def parts() -> Parts:
 @pytest.fixture(scope="module")
 def truth() -> np.ndarray:
     data = cohort("sum")
-    return data.labels[data.split == "test"] == 1
+    return data.goal.labels[data.split == "test"] == 1
 
 
-@pytest.mark.parametrize("head", HEADS, ids=lambda head: head.name)
+@pytest.mark.parametrize("head", JOINING, ids=lambda head: head.name)
 def test_every_head_joins_what_adds_up(head: Head, parts: Parts, truth: np.ndarray) -> None:
     """Probabilities that sum to 1, better than one slot, and defined without any slot."""
     predict = head.fit(parts.train, parts.val, 0)
@@ -52,7 +60,7 @@ def test_every_head_joins_what_adds_up(head: Head, parts: Parts, truth: np.ndarr
     assert np.ptp(alone, axis=0).max() < 1e-6
 
 
-@pytest.mark.parametrize("head", HEADS, ids=lambda head: head.name)
+@pytest.mark.parametrize("head", JOINING, ids=lambda head: head.name)
 def test_what_a_missing_slot_holds_does_not_matter(head: Head, parts: Parts) -> None:
     """Only that it is missing: heads see zeros there, whatever else the row says."""
     predict = head.fit(parts.train, parts.val, 0)
@@ -66,12 +74,13 @@ def test_ridge_is_that_of_scikit_learn() -> None:
     """Weighted, with an offset that is not penalised."""
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(60, 5)) + 3, rng.integers(0, 3, 60)
-    one = fit_linear(x, labels, 3, x_val=x, labels_val=labels, strengths=(0.7,))
+    answers = classes(labels, 3)
+    one = fit_linear(x, answers, x_val=x, answers_val=answers, strengths=(0.7,))
     weights = class_weights(labels, 3)
     centred = (x - np.average(x, axis=0, weights=weights)) * np.sqrt(weights)[:, None]
     unit = (np.linalg.svd(centred, compute_uv=False) ** 2).mean()
     ridge = Ridge(alpha=0.7 * unit).fit(x, np.eye(3)[labels], sample_weight=weights)
-    np.testing.assert_allclose(one.logits(x) / one.sharpness, ridge.predict(x), atol=1e-9)
+    np.testing.assert_allclose(one.scores(x), ridge.predict(x), atol=1e-9)
 
 
 def test_sharpness_is_the_most_likely_one() -> None:
@@ -79,10 +88,11 @@ def test_sharpness_is_the_most_likely_one() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(300, 4))
     labels = (x[:, 0] + rng.normal(size=300) > 0).astype(np.int64)
-    one = fit_linear(x[:200], labels[:200], 2, x_val=x[200:], labels_val=labels[200:])
+    train, val = classes(labels[:200], 2), classes(labels[200:], 2)
+    one = fit_linear(x[:200], train, x_val=x[200:], answers_val=val)
     best = log_loss(one(x[200:]), labels[200:])
     for factor in (0.7, 1.4):
-        logits = one.logits(x[200:]) * factor
+        logits = one.scores(x[200:]) * one.sharpness * factor
         p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         assert log_loss(p, labels[200:]) > best
 
@@ -95,7 +105,7 @@ def test_rare_classes_count_as_much_as_others() -> None:
 def test_products_and_means_by_hand(parts: Parts) -> None:
     """Of what the slots say alone; a missing one says nothing."""
     singles = fit_singles(parts.train, parts.val)
-    said = singles.probabilities(parts.test)
+    said = singles.said(parts.test)
     average, product = (
         h.fit(parts.train, parts.val, 0) for h in (LateAverage(), ProductOfExperts())
     )
@@ -110,12 +120,12 @@ def test_a_slot_without_anything_to_learn_from_is_silent(parts: Parts) -> None:
     """No val row has it, or all its train rows are of one class: it says nothing."""
     plain = LateAverage().fit(parts.train, parts.val, 0)
     unseen = replace(parts.val, inputs=parts.val.inputs.without("noise"))
-    found = fit_singles(parts.train, unseen).probabilities(parts.test)[2]
+    found = fit_singles(parts.train, unseen).said(parts.test)[2]
     np.testing.assert_allclose(found, 0.5)
-    present = parts.train.inputs.present.copy()
-    present[:, 2] = parts.train.labels == 1
-    one_class = replace(parts.train, inputs=replace(parts.train.inputs, present=present))
-    found = fit_singles(one_class, parts.val).probabilities(parts.test)[2]
+    channels = list(parts.train.inputs.channels)
+    channels[2] = channels[2].where(parts.train.labels == 1)
+    one_class = replace(parts.train, inputs=Inputs(tuple(channels)))
+    found = fit_singles(one_class, parts.val).said(parts.test)[2]
     np.testing.assert_allclose(found, 0.5)
     assert (plain(parts.test) != 0.5).any()
 
@@ -127,8 +137,8 @@ def test_canonical_correlation_is_that_of_scikit_learn() -> None:
     x, y = rng.normal(size=(2, 800, 4))
     x[:, 0] += 2 * shared
     y[:, 1] += 2 * shared
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    first, second = _canonical(Inputs(("x", "y"), (x, y), np.ones((800, 2), bool)))
+    x, y, there = x - x.mean(axis=0), y - y.mean(axis=0), np.ones(800, bool)
+    first, second = _canonical(Inputs((Channel("x", x, there), Channel("y", y, there))))
     mine = abs(pearsonr((x @ first)[:, 0], (y @ second)[:, 0]).statistic)
     u, v = CCA(n_components=1).fit_transform(x, y)
     assert mine == pytest.approx(abs(pearsonr(u[:, 0], v[:, 0]).statistic), abs=2e-3)
@@ -155,13 +165,13 @@ def test_scaling_is_fitted_on_what_is_present() -> None:
     values = rng.normal(size=(200, 2)) * [1, 1000] + [5, -300]
     values[:10] = np.nan
     values[20, 1] = np.nan
-    slot = Slot("tabular", values)
-    scaled = fit_scaling(slot, most=2)(slot)
+    slot = Slot("tabular", values, own_units=True)
+    scaled = fit_scaling(slot, most=2).channel(slot).values
     np.testing.assert_allclose(scaled[:10], 0)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-9)
     assert (scaled[10:] ** 2).mean() == pytest.approx(1)
     assert 0.5 < scaled[10:, 0].std() / scaled[10:, 1].std() < 2
-    assert fit_scaling(slot, most=1)(slot).shape == (200, 1)
+    assert fit_scaling(slot, most=1).channel(slot).values.shape == (200, 1)
     with pytest.raises(InputError, match="slot 'x': no train row has it"):
         fit_scaling(Slot("x", np.full((3, 2), np.nan)), most=2)
 

@@ -9,8 +9,10 @@ from planted import cohort
 from vesalius.errors import InputError
 from vesalius.fusion.closed_heads import Concat, LateAverage
 from vesalius.fusion.cohort import Cohort, parts_of
+from vesalius.fusion.goals import Classes
+from vesalius.fusion.results import Row, Settings, Study
 from vesalius.fusion.slots import Inputs, Labelled, Slot
-from vesalius.fusion.study import Row, Settings, Study, fusion_study
+from vesalius.fusion.study import fusion_study
 from vesalius.fusion.trained_heads import BILINEAR, PRODUCT
 from vesalius.metrics import auroc
 from vesalius.records import Resampling
@@ -20,8 +22,7 @@ CLOSED = {head.name: head for head in (Concat(), LateAverage())}
 
 
 def row(study: Study, head: str, variant: str = "fused", slot: str = "") -> Row:
-    (found,) = [r for r in study.rows if (r.head, r.variant, r.slot) == (head, variant, slot)]
-    return found
+    return study.row(head, variant, slot)
 
 
 def test_one_slot_that_suffices_gains_nothing_from_others() -> None:
@@ -58,7 +59,7 @@ def test_two_slots_that_add_up_gain_significantly_and_equally() -> None:
 def test_what_only_the_product_tells_needs_a_head_that_multiplies() -> None:
     """Neither a single slot nor a linear head can tell an exclusive or."""
     study = fusion_study(cohort("xor"), {"concat": Concat(), "bilinear": BILINEAR}, settings=QUICK)
-    singles = [r.estimate for r in study.rows if r.variant == "single"]
+    singles = [r.estimate for r in study.rows if r.place.variant == "single"]
     assert all(one.low < 0.55 for one in singles)
     assert row(study, "concat").estimate.low < 0.55
     assert row(study, "bilinear").difference.estimate.low > 0
@@ -96,16 +97,17 @@ def test_the_numbers_are_those_of_the_definition() -> None:
     assert found.estimate.n_patients == 250
     one = fusion_study(data, {"mine": Fixed()}, settings=replace(QUICK, seeds=(0,)))
     column = parts_of(data, width=64).test.values[1][:, 0]
-    truth = data.labels[data.split == "test"] == 1
+    truth = data.goal.labels[data.split == "test"] == 1
     assert row(one, "mine").estimate.value == pytest.approx(auroc(truth, column))
 
 
 def test_test_labels_change_scores_and_nothing_else() -> None:
     """What is chosen and fitted is the same with other answers of test rows."""
     data = cohort("sum")
-    labels = np.where(data.split == "test", 1 - data.labels, data.labels)
+    labels = np.where(data.split == "test", 1 - data.goal.labels, data.goal.labels)
     study, other = (
-        fusion_study(one, CLOSED, settings=QUICK) for one in (data, replace(data, labels=labels))
+        fusion_study(one, CLOSED, settings=QUICK)
+        for one in (data, replace(data, goal=replace(data.goal, labels=labels)))
     )
     assert (study.best_single, study.best_head) == (other.best_single, other.best_head)
     for mine, theirs in zip(study.rows, other.rows, strict=True):
@@ -130,16 +132,19 @@ def without(data: Cohort, **changes: object) -> Cohort:
         ({"slots": (Slot("a", np.zeros((900, 2))),)}, "two or more slots of different names"),
         (
             {"slots": (Slot("a", np.zeros((900, 2))), Slot("b", np.zeros((3, 2))))},
-            r"one row for each of 900 labels, got \{'b': 3\}",
+            r"one row for each of 900 answers, got \{'b': 3\}",
         ),
         (
             {"slots": (Slot("a", np.zeros((900, 2))), Slot("b", np.full((900, 2), np.inf)))},
             "slot 'b': expected finite numbers",
         ),
-        ({"labels": np.zeros(900, np.int64)}, "train: expected rows of two classes"),
+        ({"goal": Classes(np.zeros(900, np.int64), ("a", "b"))}, "train: expected rows of two cl"),
         ({"split": np.repeat(["train", "test"], 450)}, "val: expected rows of two classes"),
         ({"patients": np.array(["p"] * 900)}, "patients in more than one split: p"),
-        ({"classes": ("only",)}, "labels: expected indices of 1 classes"),
+        (
+            {"goal": replace(cohort("sum").goal, names=("only",))},
+            "labels: expected indices of 1 classes",
+        ),
     ],
 )
 def test_cohorts_that_cannot_be_studied_are_refused(

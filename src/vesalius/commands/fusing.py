@@ -1,8 +1,6 @@
-"""The command ``fuse``: a fusion study, as a table and as files."""
+"""The command ``fuse``: a fusion study as a table, as files and as a page."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,117 +10,117 @@ from rich.text import Text
 
 from vesalius.api import user_cache
 from vesalius.catalog import describe, open_model, parse_model
-from vesalius.commands.terminal import console, progress_bars
+from vesalius.commands.terminal import console, counting, progress_bars
 from vesalius.data.manifest import load_dataset
-from vesalius.engine.fusing import Kitchen, fusion_cohort
+from vesalius.engine.fusing import fusion_cohort
+from vesalius.engine.fusion_slots import Kitchen
 from vesalius.engine.sources import ModelSource
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.fusion.heads import HEADS
-from vesalius.fusion.slots import Head
-from vesalius.fusion.study import Row, Settings, Study, fusion_study
+from vesalius.fusion.results import Row, Settings, Study
+from vesalius.fusion.slots import Droppable, Head
+from vesalius.fusion.study import fusion_study
+from vesalius.models.naming import split_options
 from vesalius.records import Resampling
+from vesalius.report.fusion_tables import better_than_single, contributions_of, lines_of
 from vesalius.store.files import make_folder, write_atomic
-
-COLUMNS = (
-    "head", "variant", "slot", "auroc", "low", "high", "n_patients", "difference",
-    "difference_low", "difference_high", "p", "p_holm", "parameters", "fit_s",
-)  # fmt: skip
 
 
 def choose_heads(names: Sequence[str], /) -> dict[str, Head]:
-    """Heads by name; all of them for none.
+    """Heads by name; all of them for none. ``gated[dropout=0.3]`` is taught to do without slots.
 
     Raises:
-        UsageError: for an unknown one.
+        UsageError: for an unknown one, or an option that it has not.
     """
-    for name in names:
-        if name not in HEADS:
-            hint = did_you_mean(name, HEADS)
-            raise UsageError(f"unknown head {name!r}{hint}; there are: {', '.join(HEADS)}")
-    return {name: HEADS[name] for name in names or HEADS}
+    return {name: _head(name) for name in names or HEADS}
 
 
-def fuse_command(
-    data: Path, features: Sequence[str], heads: Sequence[str], *, target: str | None, out: Path,
+def _head(text: str) -> Head:
+    name, options = split_options(text)
+    if name not in HEADS:
+        hint = did_you_mean(name, HEADS)
+        raise UsageError(f"unknown head {name!r}{hint}; there are: {', '.join(HEADS)}")
+    head = HEADS[name]
+    if not options:
+        return head
+    share = options.get("dropout")
+    if set(options) != {"dropout"} or not isinstance(head, Droppable):
+        able = [one for one, head in HEADS.items() if isinstance(head, Droppable)]
+        raise UsageError(f"head {text!r}: expected the option dropout, of {', '.join(able)}")
+    if not isinstance(share, float) or not 0 < share < 1:
+        raise UsageError(f"head {text!r}: expected a dropout between 0 and 1, got {share!r}")
+    return head.with_dropout(share)
+
+
+def fuse_command(  # noqa: PLR0913 - each is one option of the command
+    data: Path,
+    features: Sequence[str],
+    heads: Sequence[str],
+    *,
+    task: str,
+    target: str | None,
+    out: Path,
     settings: Settings,
-) -> None:  # fmt: skip
-    """Make the study, print it, and write ``fusion.csv`` and ``contributions.csv``."""
+) -> None:
+    """Make the study, print it, and write its tables and page."""
     chosen = choose_heads(heads)
     with progress_bars() as progress:
-        kitchen = Kitchen(_source, user_cache(), progress)
-        cohort = fusion_cohort(load_dataset(data), features, kitchen, target=target)
-        study = fusion_study(cohort, chosen, settings=settings)
+        kitchen = Kitchen(find_model, user_cache(), progress)
+        prepared = fusion_cohort(load_dataset(data), features, kitchen, task=task, target=target)
+        watch = counting(progress, "fits")
+        study = fusion_study(prepared.cohort, chosen, settings=settings, watch=watch)
     make_folder(out)
-    write_atomic(out / "fusion.csv", table_of(study).encode())
+    write_atomic(out / "fusion.csv", lines_of(study.rows).encode())
+    write_atomic(out / "curves.csv", lines_of(study.curves).encode())
     write_atomic(out / "contributions.csv", contributions_of(study).encode())
-    console.print(*_shown(study), sep="\n")
+    console.print(*shown(study), sep="\n")
+    console.print(*_problems(prepared.problems), sep="\n", end="")
     console.print(f"tables: {out}", highlight=False, markup=False, soft_wrap=True)
 
 
-def settings_of(*, seeds: int, resamples: int, seed: int) -> Settings:
+def settings_of(*, seeds: int, resamples: int, seed: int, width: int) -> Settings:
     """Seeds in a row from the first one."""
-    return Settings(tuple(range(seed, seed + seeds)), resampling=Resampling(seed, resamples))
+    return Settings(
+        tuple(range(seed, seed + seeds)), width=width, resampling=Resampling(seed, resamples)
+    )
 
 
-def _source(name: str) -> ModelSource:
+def find_model(name: str, /) -> ModelSource:
+    """A model by its name."""
     request = parse_model(name)
     return ModelSource(describe(request), partial(open_model, request))
 
 
-def table_of(study: Study, /) -> str:
-    """All rows as CSV; empty where there is no number."""
-    return _csv(COLUMNS, [_cells(row) for row in study.rows])
-
-
-def contributions_of(study: Study, /) -> str:
-    """Shapley values as CSV."""
-    cells = [
-        (study.best_head, slot, one.value, one.low, one.high)
-        for slot, one in study.contributions.items()
+def _problems(problems: Mapping[str, Mapping[str, str]]) -> list[Text]:
+    return [
+        Text(f"{slot}: {len(found)} missing ({', '.join(sorted(set(found.values())))})\n")
+        for slot, found in problems.items()
     ]
-    return _csv(("head", "slot", "shapley", "low", "high"), cells)
 
 
-def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([["" if v is None or v != v else v for v in row] for row in rows])  # noqa: PLR0124 - NaN
-    return text.getvalue()
-
-
-def _cells(row: Row) -> tuple[object, ...]:
-    one, other = row.estimate, row.difference
-    apart: tuple[float | None, ...] = (None,) * 4
-    if other is not None:
-        apart = (other.estimate.value, other.estimate.low, other.estimate.high, other.p_value)
-    return (
-        row.head, row.variant, row.slot, one.value, one.low, one.high, one.n_patients, *apart,
-        row.p_holm, row.n_parameters, round(row.fit_s, 3),
-    )  # fmt: skip
-
-
-def _shown(study: Study) -> tuple[Table, Table, Text]:
+def shown(study: Study, /) -> tuple[Table, Table, Text]:
     """Singles and heads against the best single slot, contributions, and a sentence."""
-    first = _empty(f"Fusion · AUROC, difference from {study.best_single}")
-    for name in ("Input", "AUROC", "Interval", "Diff.", "Interval", "Holm p"):
+    score = study.metric.upper() if study.metric == "auroc" else study.metric
+    first = _empty(f"Fusion · {score}, difference from {study.best_single}")
+    for name in ("Input", score, "Interval", "Diff.", "Interval", "Holm p"):
         first.add_column(name, justify="left" if name == "Input" else "right", overflow="fold")
     for row in study.rows:
-        if row.variant in {"single", "fused"}:
+        if row.place.variant in {"single", "fused"}:
             first.add_row(*(Text(word) for word in _words(row)))
     second = _empty(f"Contribution of each input to {study.best_head} (Shapley)")
-    for name in ("Input", "AUROC", "Interval"):
+    for name in ("Input", score, "Interval"):
         second.add_column(name, justify="left" if name == "Input" else "right", overflow="fold")
+    second.add_row("nothing", Text(f"{study.floor.value:.3f}"), "")
     for slot, one in study.contributions.items():
-        second.add_row(
-            slot, f"{one.value:+.3f}", f"[{one.low:+.3f}, {one.high:+.3f}]".replace("[", r"\[")
-        )
-    return first, second, Text(_sentence(study), style="bold")
+        second.add_row(Text(slot), f"{one.value:+.3f}", Text(f"[{one.low:+.3f}, {one.high:+.3f}]"))
+    return first, second, Text(sentence(study), style="bold")
 
 
 def _words(row: Row) -> tuple[str, ...]:
     one = row.estimate
-    own = (row.head, f"{one.value:.3f}", f"[{one.low:.3f}, {one.high:.3f}]")
+    if one.reason and one.value != one.value:
+        return (row.place.head, "n/a", one.reason, "", "", "")
+    own = (row.place.head, f"{one.value:.3f}", f"[{one.low:.3f}, {one.high:.3f}]")
     if row.difference is None:
         return (*own, "best single", "", "")
     apart = row.difference.estimate
@@ -130,15 +128,9 @@ def _words(row: Row) -> tuple[str, ...]:
     return (*own, f"{apart.value:+.3f}", f"[{apart.low:+.3f}, {apart.high:+.3f}]", p)
 
 
-def _sentence(study: Study) -> str:
-    better = [
-        row.head
-        for row in study.rows
-        if row.variant == "fused"
-        and row.difference is not None
-        and row.difference.estimate.value > 0
-        and row.p_holm < 0.05
-    ]
+def sentence(study: Study, /) -> str:
+    """The answer to the question of the study."""
+    better = better_than_single(study)
     if not better:
         return f"No head is better than {study.best_single} alone (Holm, 5 %)."
     return f"Better than {study.best_single} alone (Holm, 5 %): {', '.join(better)}."

@@ -29,6 +29,10 @@ def place_phrase(finding: Finding) -> str:
     return f"{finding.side} {finding.zone} zone {NAMES[finding.kind][0]}"
 
 
+PLACED: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "cardiomegaly")
+"""Kinds that lie in different places of different chests; a heart lies where hearts lie."""
+
+
 def _closed(study: StudyPlan, question: str, is_true: bool, question_type: str) -> Question:
     answer = YES_NO[0] if is_true else YES_NO[1]
     return Question(study.id, question, answer, "closed", (answer,), YES_NO, question_type)
@@ -120,26 +124,17 @@ def write_questions(study: StudyPlan, rng: np.random.Generator) -> list[Question
     return [*closed, *_change_questions(study), *_open_questions(study)]
 
 
-def _absent(study: StudyPlan, rng: np.random.Generator) -> list[str]:
-    """Phrases untrue of the study: a kind that is not there, and a finding on its wrong side."""
-    missing = [kind for kind in KINDS if kind not in study.labels]
-    side = ("right", "left")[int(rng.integers(2))]
-    phrases: list[str] = []
-    if missing:
-        kind = missing[int(rng.integers(len(missing)))]
-        phrases.append("enlarged heart" if kind == "cardiomegaly" else f"{side} {NAMES[kind][0]}")
-    for finding in study.findings:
-        if finding.kind != "cardiomegaly" and len(_sides(study, finding.kind)) == 1:
-            other = "left" if finding.side == "right" else "right"
-            phrases.append(f"{other} {NAMES[finding.kind][0]}")
-            break
-    return phrases
-
-
 def write_phrases(study: StudyPlan, boxes: Boxes, rng: np.random.Generator) -> list[Phrase]:
-    """Phrases with the boxes they mean; a bilateral effusion has one phrase with two boxes too."""
-    phrases = [Phrase(study.id, place_phrase(finding), box) for finding, box in boxes]
-    fluid = [box for finding, box in boxes if finding.kind == "effusion"]
-    if len(fluid) == 2:
-        phrases += [Phrase(study.id, "bilateral pleural effusions", box) for box in fluid]
-    return phrases + [Phrase(study.id, text, None) for text in _absent(study, rng)]
+    """Findings with the boxes they mean, and one that is not there.
+
+    A phrase names no place, and what has only one place has no phrase: otherwise a control that
+    knows where phrases usually lie would answer from the text alone. A bilateral effusion is one
+    phrase with two boxes.
+    """
+    present = [(finding.kind, box) for finding, box in boxes if finding.kind in PLACED]
+    phrases = [Phrase(study.id, NAMES[kind][0], box) for kind, box in present]
+    missing = [kind for kind in PLACED if kind not in study.labels]
+    if not missing:
+        return phrases
+    absent = missing[int(rng.integers(len(missing)))]
+    return [*phrases, Phrase(study.id, NAMES[absent][0], None)]

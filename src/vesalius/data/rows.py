@@ -154,6 +154,19 @@ def resolve_inside(root: Path, text: str, row: Row, column: str) -> Path:
     return path
 
 
+def named_file(root: Path, sample: Sample, column: str, /) -> Path | None:
+    """The file below `root` that another column of a sample names; None where it is empty.
+
+    Raises:
+        DataError: ``bad_value`` if the column holds numbers, ``path_escapes`` or ``missing_file``.
+    """
+    text = sample.extra.get(column)
+    row = Row(f"sample {sample.id!r}", {})
+    if isinstance(text, float):
+        raise row.error("bad_value", f"{column} holds numbers; expected paths of images")
+    return resolve_inside(root, text, row, column) if text else None
+
+
 def _optional_path(row: Row, column: str, root: Path) -> Path | None:
     return resolve_inside(root, row[column], row, column) if row[column] else None
 

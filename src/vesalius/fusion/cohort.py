@@ -1,4 +1,4 @@
-"""The samples of a fusion study: slots, labels, patients and splits, scaled on train."""
+"""The samples of a fusion study: slots, what is to be told, patients and splits."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -7,8 +7,10 @@ import numpy as np
 from jaxtyping import Int
 
 from vesalius.errors import InputError
-from vesalius.fusion.slots import Inputs, Labelled, Scaling, Slot, fit_scaling
-from vesalius.records import Split
+from vesalius.fusion.goals import Classes, Goal
+from vesalius.fusion.scaling import fit_scaling
+from vesalius.fusion.slots import Examples, Inputs, Slot
+from vesalius.records import SPLITS, Split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,15 +19,13 @@ class Cohort:
 
     Attributes:
         slots: two or more, of different names.
-        labels: class of each row, an index into `classes`.
-        classes: their names, two or more.
+        goal: what is to be told of each row, such as `Classes`.
         patients: who each row belongs to, shape (n,).
         split: ``train``, ``val`` or ``test`` of each row, shape (n,).
     """
 
     slots: tuple[Slot, ...]
-    labels: Int[np.ndarray, " n"]
-    classes: tuple[str, ...]
+    goal: Goal
     patients: np.ndarray
     split: np.ndarray
 
@@ -35,17 +35,27 @@ class Parts:
     """A cohort as heads see it.
 
     Attributes:
-        test: inputs of the test rows; their labels stay apart.
+        train: what they learn from.
+        val: what they are chosen by.
+        asked: inputs of all val rows and of all test rows, by split; answers stay apart.
     """
 
-    train: Labelled
-    val: Labelled
-    test: Inputs
+    train: Examples
+    val: Examples
+    asked: dict[Split, Inputs]
+
+    @property
+    def test(self) -> Inputs:
+        """Inputs of the test rows."""
+        return self.asked["test"]
 
     def only(self, names: tuple[str, ...], /) -> "Parts":
         """The same rows with some of the slots."""
-        train, val = (replace(p, inputs=p.inputs.only(names)) for p in (self.train, self.val))
-        return Parts(train, val, self.test.only(names))
+        return Parts(
+            replace(self.train, inputs=self.train.inputs.only(names)),
+            replace(self.val, inputs=self.val.inputs.only(names)),
+            {split: inputs.only(names) for split, inputs in self.asked.items()},
+        )
 
 
 def rows_of(cohort: Cohort, split: Split, /) -> Int[np.ndarray, " m"]:
@@ -60,24 +70,19 @@ def parts_of(cohort: Cohort, /, *, width: int) -> Parts:
         cohort: checked by `check_cohort`.
         width: most principal components of a slot that are kept.
     """
-    train, val, test = (rows_of(cohort, split) for split in ("train", "val", "test"))
-    scalings = [
-        fit_scaling(Slot(slot.name, slot.values[train]), most=width) for slot in cohort.slots
-    ]
+    train, val, test = (rows_of(cohort, split) for split in SPLITS)
     inputs = Inputs(
-        tuple(slot.name for slot in cohort.slots),
-        tuple(_scaled(one, slot) for one, slot in zip(scalings, cohort.slots, strict=True)),
-        np.stack([slot.present for slot in cohort.slots], axis=1),
+        tuple(
+            fit_scaling(replace(slot, values=slot.values[train]), most=width).channel(slot)
+            for slot in cohort.slots
+        )
     )
+    asked: dict[Split, Inputs] = {"val": inputs.rows(val), "test": inputs.rows(test)}
     return Parts(
-        Labelled(inputs.rows(train), cohort.labels[train], len(cohort.classes)),
-        Labelled(inputs.rows(val), cohort.labels[val], len(cohort.classes)),
-        inputs.rows(test),
+        cohort.goal.examples(inputs.rows(train), train),
+        cohort.goal.examples(asked["val"], val),
+        asked,
     )
-
-
-def _scaled(scaling: Scaling, slot: Slot) -> np.ndarray:
-    return np.where(slot.present[:, None], scaling(slot), 0.0)
 
 
 def check_cohort(cohort: Cohort, /) -> None:
@@ -89,28 +94,35 @@ def check_cohort(cohort: Cohort, /) -> None:
     names = [slot.name for slot in cohort.slots]
     if len(names) < 2 or len(set(names)) < len(names):
         raise InputError(f"expected two or more slots of different names, got {names}")
-    n = len(cohort.labels)
+    n = cohort.goal.n_rows
     lengths = {slot.name: len(slot.values) for slot in cohort.slots}
     lengths |= {"patients": len(cohort.patients), "split": len(cohort.split)}
     wrong = {name: length for name, length in lengths.items() if length != n}
     if wrong:
-        raise InputError(f"expected one row for each of {n} labels, got {wrong}")
+        raise InputError(f"expected one row for each of {n} answers, got {wrong}")
     for slot in cohort.slots:
-        if slot.values.ndim != 2 or np.isinf(slot.values).any():
+        if slot.values.ndim not in (2, 3) or np.isinf(slot.values).any():
             raise InputError(
-                f"slot {slot.name!r}: expected finite numbers of shape (n, dim), NaN where a row "
-                f"is missing; got shape {slot.values.shape}"
+                f"slot {slot.name!r}: expected finite numbers of shape (n, dim) or "
+                f"(n, tokens, dim), NaN where something is missing; got shape {slot.values.shape}"
             )
-    _check_splits(cohort)
+    _check_goal(cohort)
+    _check_patients(cohort)
 
 
-def _check_splits(cohort: Cohort) -> None:
-    for split in ("train", "val", "test"):
-        found = np.unique(cohort.labels[cohort.split == split])
-        if len(found) < 2:
-            raise InputError(f"{split}: expected rows of two classes or more, got {len(found)}")
-    if cohort.labels.min() < 0 or cohort.labels.max() >= len(cohort.classes):
-        raise InputError(f"labels: expected indices of {len(cohort.classes)} classes")
+def _check_goal(cohort: Cohort) -> None:
+    for split in SPLITS:
+        lack = cohort.goal.lacks(rows_of(cohort, split))
+        if lack is not None:
+            raise InputError(f"{split}: {lack}")
+    goal = cohort.goal
+    if isinstance(goal, Classes) and not (
+        goal.labels.min() >= 0 and goal.labels.max() < len(goal.names)
+    ):
+        raise InputError(f"labels: expected indices of {len(goal.names)} classes")
+
+
+def _check_patients(cohort: Cohort) -> None:
     pairs = {(p, s) for p, s in zip(cohort.patients.tolist(), cohort.split.tolist(), strict=True)}
     patients = sorted(p for p, _ in pairs)
     shared = sorted({p for p, q in pairwise(patients) if p == q})

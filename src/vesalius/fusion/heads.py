@@ -1,11 +1,22 @@
-"""The heads by name, in the order of reports: linear ones first, then those that multiply."""
+"""The heads by name, in the order of reports: linear ones first."""
 
 from collections.abc import Mapping
 
 from vesalius.fusion.closed_heads import Concat, LateAverage, ProductOfExperts
+from vesalius.fusion.gap_head import GapShift
 from vesalius.fusion.slots import Head
 from vesalius.fusion.stacked_heads import Cca, LateStacking
-from vesalius.fusion.trained_heads import BILINEAR, FILM, GATED, MIXTURE, PRODUCT, SUM, TENSOR
+from vesalius.fusion.trained_heads import (
+    BILINEAR,
+    BOTTLENECK,
+    CROSS,
+    FILM,
+    GATED,
+    MIXTURE,
+    PRODUCT,
+    SUM,
+    TENSOR,
+)
 
 _ALL = (
     Concat(),
@@ -13,6 +24,7 @@ _ALL = (
     LateStacking(),
     ProductOfExperts(),
     Cca(),
+    GapShift(),
     SUM,
     GATED,
     MIXTURE,
@@ -20,5 +32,7 @@ _ALL = (
     FILM,
     BILINEAR,
     TENSOR,
+    CROSS,
+    BOTTLENECK,
 )
 HEADS: Mapping[str, Head] = {head.name: head for head in _ALL}

@@ -1,9 +1,9 @@
 """Heads that are trained by gradient: one loop for all networks, stopped early on val."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,11 +11,10 @@ from jaxtyping import Float
 from torch import nn
 from torch.nn import functional
 
-from vesalius.fusion import networks
-from vesalius.fusion.linear import class_weights
-from vesalius.fusion.slots import Inputs, Labelled, Predict
-
-Build = Callable[[Sequence[int], int, int], nn.Module]
+from vesalius.fusion import networks, token_networks
+from vesalius.fusion.answers import Answers, answers_of
+from vesalius.fusion.networks import Batch, Build, Shape
+from vesalius.fusion.slots import Channel, Examples, Inputs, Predict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,17 +22,18 @@ class Network:
     """A trained network."""
 
     network: nn.Module
+    is_class: bool
 
     @property
     def n_parameters(self) -> int:
         """Numbers that were fitted."""
         return sum(p.numel() for p in self.network.parameters())
 
-    def __call__(self, inputs: Inputs, /) -> Float[np.ndarray, "n classes"]:
-        """Class probabilities."""
+    def __call__(self, inputs: Inputs, /) -> Float[np.ndarray, "n outputs"]:
+        """Answers of rows."""
         with torch.inference_mode():
-            logits = self.network(*_tensors(inputs))
-        found: np.ndarray = logits.double().softmax(dim=1).numpy()
+            outputs = self.network(_batch(inputs)).double()
+        found: np.ndarray = (outputs.softmax(dim=1) if self.is_class else outputs).numpy()
         return found
 
 
@@ -41,13 +41,13 @@ class Network:
 class Trained:
     """A network with the way it is trained.
 
-    Weighted cross-entropy, in which all classes count the same, is minimised by Adam over shuffled
-    batches; the state of least loss on val is kept. The same seed gives the same numbers on the
-    same kind of processor.
+    Weighted cross-entropy, in which all classes count the same, or the squared error of vectors
+    is minimised by Adam over shuffled batches; the state of least loss on val is kept. The same
+    seed gives the same numbers on the same kind of processor.
 
     Attributes:
         name: of the head.
-        build: widths of the slots, classes and hidden width → network.
+        build: the network for a shape.
         source: the paper.
         hidden: common width of the projections.
         epochs: at most.
@@ -67,30 +67,33 @@ class Trained:
     decay: float = 0.01
     dropout: float = 0.0
 
-    def fit(self, train: Labelled, val: Labelled, seed: int, /) -> Predict:
+    def with_dropout(self, share: float, /) -> "Trained":
+        """The same head, each slot lost in this share of train rows."""
+        return replace(self, dropout=share)
+
+    def fit(self, train: Examples, val: Examples, seed: int, /) -> Predict:
         """See the class."""
+        answers = answers_of(train)
+        is_class = answers.labels is not None
+        widths = tuple(x.shape[1] for x in train.inputs.values)
         with torch.random.fork_rng(devices=[]), _one_thread():
             torch.manual_seed(seed)
-            widths = [x.shape[1] for x in train.inputs.values]
-            network = self.build(widths, train.n_classes, self.hidden)
-            self._train(network, train, val)
-        return Network(network.eval())
+            network = self.build(Shape(widths, answers.n_outputs, is_class, self.hidden))
+            self._train(network, (train, answers), val)
+        return Network(network.eval(), is_class)
 
-    def _train(self, network: nn.Module, train: Labelled, val: Labelled) -> None:
-        loss_of_val = _loss(network, val)
+    def _train(self, network: nn.Module, train: tuple[Examples, Answers], val: Examples) -> None:
+        loss_of_val = _val_loss(network, val)
         best, state, waited = loss_of_val(), copy.deepcopy(network.state_dict()), 0
         optimizer = torch.optim.AdamW(network.parameters(), lr=self.rate, weight_decay=self.decay)
-        values, present = _tensors(train.inputs)
-        labels, weights = _targets(train)
+        shown, losses_of = _batch(train[0].inputs), _losses(train[1])
         for _ in range(self.epochs):
-            for rows in torch.split(torch.randperm(len(labels)), self.batch):
-                kept = present[rows] * self._kept(present[rows])
-                shown = [v[rows] * kept[:, i : i + 1] for i, v in enumerate(values)]
-                losses = functional.cross_entropy(
-                    network(shown, kept), labels[rows], reduction="none"
-                )
+            for rows in torch.split(torch.randperm(len(shown.present)), self.batch):
+                some = shown.rows(rows)
+                if self.dropout:
+                    some = some.kept(self._kept(some.present))
                 optimizer.zero_grad()
-                torch.autograd.backward((losses * weights[rows]).mean())
+                torch.autograd.backward(losses_of(network(some), rows).mean())
                 optimizer.step()
             loss = loss_of_val()
             waited += 1
@@ -102,8 +105,6 @@ class Trained:
 
     def _kept(self, present: torch.Tensor) -> torch.Tensor:
         """1 where a slot stays; a row that would lose all keeps all."""
-        if not self.dropout:
-            return torch.ones_like(present)
         kept = (torch.rand(present.shape) >= self.dropout).float()
         alive = (kept * present).sum(dim=1, keepdim=True) > 0
         return torch.where(alive, kept, torch.ones_like(kept))
@@ -120,24 +121,48 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _tensors(inputs: Inputs) -> tuple[list[torch.Tensor], torch.Tensor]:
-    values = [torch.from_numpy(v.astype(np.float32)) for v in inputs.values]
-    return values, torch.from_numpy(inputs.present.astype(np.float32))
+def _float(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
 
 
-def _targets(labelled: Labelled) -> tuple[torch.Tensor, torch.Tensor]:
-    weights = class_weights(labelled.labels, labelled.n_classes).astype(np.float32)
-    return torch.from_numpy(labelled.labels.astype(np.int64)), torch.from_numpy(weights)
+def _batch(inputs: Inputs) -> Batch:
+    sequences = [_tokens(channel) for channel in inputs.channels]
+    return Batch(
+        [_float(v) for v in inputs.values],
+        _float(inputs.present),
+        [values for values, _ in sequences],
+        [there for _, there in sequences],
+    )
 
 
-def _loss(network: nn.Module, val: Labelled) -> Callable[[], float]:
-    values, present = _tensors(val.inputs)
-    labels, weights = _targets(val)
+def _tokens(channel: Channel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Its tokens and which are there; the one vector of a slot without tokens."""
+    if channel.tokens is None:
+        return _float(channel.values[:, None]), _float(channel.present[:, None])
+    return _float(channel.tokens.values), _float(channel.tokens.there)
+
+
+def _losses(answers: Answers) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Weighted loss of each row of outputs, given which rows they are."""
+    weights = _float(answers.weights)
+    if answers.labels is None:
+        targets = _float(answers.targets)
+        return lambda outputs, rows: ((outputs - targets[rows]) ** 2).mean(dim=1)
+    labels = torch.from_numpy(answers.labels.astype(np.int64))
+
+    def losses(outputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(outputs, labels[rows], reduction="none") * weights[rows]
+
+    return losses
+
+
+def _val_loss(network: nn.Module, val: Examples) -> Callable[[], float]:
+    shown, losses = _batch(val.inputs), _losses(answers_of(val))
+    rows = torch.arange(len(shown.present))
 
     def loss() -> float:
         with torch.inference_mode():
-            losses = functional.cross_entropy(network(values, present), labels, reduction="none")
-            return float((losses * weights).mean())
+            return float(losses(network(shown), rows).mean())
 
     return loss
 
@@ -151,3 +176,21 @@ BILINEAR = Trained(
 )
 TENSOR = Trained("tensor", networks.LowRankTensor, "Liu et al. (2018), arXiv:1806.00064")
 MIXTURE = Trained("moe", networks.Mixture, "Jacobs et al. (1991), doi:10.1162/neco.1991.3.1.79")
+CROSS = Trained(
+    "cross-attention",
+    token_networks.CrossAttention,
+    "Tsai et al. (2019), doi:10.18653/v1/P19-1656",
+    rate=0.003,
+    epochs=60,
+    patience=10,
+    batch=512,
+)
+BOTTLENECK = Trained(
+    "bottleneck",
+    token_networks.Bottleneck,
+    "Nagrani et al. (2021), arXiv:2107.00135",
+    rate=0.003,
+    epochs=60,
+    patience=10,
+    batch=512,
+)

@@ -6,6 +6,7 @@ patients there are, counted in the order of their sorted names; so every model, 
 meets the same resamples, and differences between models are paired.
 """
 
+from vesalius.stats.combining import Resamples, resample
 from vesalius.stats.inference import (
     Difference,
     bootstrap,
@@ -28,10 +29,12 @@ __all__ = [
     "Difference",
     "DifferenceOf",
     "MeanOf",
+    "Resamples",
     "Statistic",
     "bootstrap",
     "bootstrap_many",
     "holm",
     "paired_difference",
+    "resample",
     "statistic",
 ]

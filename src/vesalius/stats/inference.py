@@ -131,10 +131,11 @@ def paired_difference(  # noqa: PLR0913 - as `bootstrap`, of two statistics
     upwards = info is None or info.higher_is_better
     drawn = distributions({name: difference}, plan)[name]
     estimate = _estimate(difference, drawn, plan, metric=name, higher_is_better=upwards)
-    return Difference(estimate, float("nan") if estimate.reason else _p_value(drawn))
+    return Difference(estimate, float("nan") if estimate.reason else p_value_of(drawn))
 
 
-def _p_value(drawn: Float[np.ndarray, " b"]) -> float:
+def p_value_of(drawn: Float[np.ndarray, " b"], /) -> float:
+    """Two-sided p-value of what a difference is in every resample, see `paired_difference`."""
     defined = drawn[~np.isnan(drawn)]
     tail = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
     return min(1.0, 2 * (tail + 1) / (len(defined) + 1))
@@ -168,6 +169,31 @@ def _estimate(
     higher_is_better: bool,
 ) -> Estimate:
     value = float(statistic(plan.rows))
+    return estimate_of(
+        value, drawn, plan, metric=metric, higher_is_better=higher_is_better, statistic=statistic
+    )
+
+
+def estimate_of(
+    value: float,
+    drawn: Float[np.ndarray, " b"],
+    plan: Plan,
+    /,
+    *,
+    metric: str,
+    higher_is_better: bool,
+    statistic: Statistic | None = None,
+) -> Estimate:
+    """The record of a value and what it is in every resample.
+
+    Args:
+        value: on all rows.
+        drawn: in every resample.
+        plan: of the resampling.
+        metric: name.
+        higher_is_better: direction.
+        statistic: the function itself, which only the method ``bca`` asks again.
+    """
     low, high, reason = interval(statistic, value, drawn, plan)
     return Estimate(
         metric=metric,

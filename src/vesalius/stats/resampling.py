@@ -1,11 +1,11 @@
 """Which patients a resample holds, a statistic in every resample, and the interval from it."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -14,6 +14,7 @@ from vesalius.errors import InputError
 from vesalius.stats.row_functions import Statistic, evaluate
 
 Groups = Shaped[np.ndarray, " n"] | Sequence[str] | Sequence[int]
+K = TypeVar("K", bound=Hashable)
 Method = Literal["percentile", "bca"]
 
 _BLOCK_BYTES = 64 << 20
@@ -87,10 +88,10 @@ def _subgroup(rows: Int[np.ndarray, " m"], n_rows: int) -> Int[np.ndarray, " m"]
 
 
 def distributions(
-    statistics: Mapping[str, Statistic], plan: Plan
-) -> dict[str, Float[np.ndarray, " b"]]:
+    statistics: Mapping[K, Statistic], plan: Plan
+) -> dict[K, Float[np.ndarray, " b"]]:
     """Every statistic in every resample; the resamples are drawn once for all."""
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in statistics}
+    parts: dict[K, list[np.ndarray]] = {name: [] for name in statistics}
     if plan.n_groups:
         for weights in _resamples(plan):
             for name, statistic in statistics.items():
@@ -164,7 +165,7 @@ def _weights(per_group: Shaped[np.ndarray, "b groups"], plan: Plan) -> Float[np.
 
 
 def interval(
-    statistic: Statistic, value: float, drawn: Float[np.ndarray, " b"], plan: Plan
+    statistic: Statistic | None, value: float, drawn: Float[np.ndarray, " b"], plan: Plan
 ) -> tuple[float, float, str]:
     """Lower end, upper end, and the reason when there are none."""
     reason = _no_interval(value, drawn, plan)
@@ -174,6 +175,7 @@ def interval(
     tail = (1 - plan.level) / 2
     ends = (tail, 1 - tail)
     if plan.method == "bca":
+        assert statistic is not None
         left_out = np.concatenate([evaluate(statistic, w) for w in _leave_one_out(plan)])
         ends = _bca_ends(ends, value, defined, left_out[~np.isnan(left_out)])
     low, high = np.quantile(defined, ends)
