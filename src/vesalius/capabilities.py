@@ -52,6 +52,20 @@ class LanguageEncoder(Protocol):
 
 
 @runtime_checkable
+class WordEncoder(Protocol):
+    """What a text tower, or the language model of a generator, makes of each token of a text."""
+
+    def encode_words(self, texts: Sequence[str], /) -> list[Float[np.ndarray, "words dim"]]:
+        """Last hidden states of the tokens that are no special ones, in their order.
+
+        One array a text, float32, finite, independent of the other texts; not of unit length.
+        States are those after the tower's last norm, before any projection into another space.
+        A text without such tokens has one row, that of its end token (or of its only special one).
+        """
+        ...
+
+
+@runtime_checkable
 class DualEncoder(ImageEncoder, TextEncoder, Protocol):
     """Image and text in one space, comparable by cosine."""
 
@@ -198,6 +212,7 @@ class ImageGenerator(Protocol):
 CAPABILITIES: dict[str, type] = {
     "encode_images": ImageEncoder,
     "encode_texts": TextEncoder,
+    "encode_words": WordEncoder,
     "dual_encoder": DualEncoder,
     "encode_dense": DenseEncoder,
     "encode_with_prior": PriorEncoder,

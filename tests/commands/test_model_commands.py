@@ -97,7 +97,7 @@ def test_the_list_fits_a_terminal_of_80_columns() -> None:
         assert name in output
     assert "15.8 GB" in output
     legend = output[output.index("Can: ") :]
-    assert all(re.search(rf"\b{letter}\b", legend) for letter in "ITDPSAGM")
+    assert all(re.search(rf"\b{letter}\b", legend) for letter in "ITWDPSAGM")
 
 
 def test_being_on_disk_is_seen_without_hashing(tmp_path: Path) -> None:

@@ -109,6 +109,10 @@ class Everything:
         """The words decide."""
         return np.stack([_text(text) for text in texts])
 
+    def encode_words(self, texts):
+        """Each word as a text; an empty text is read as one word."""
+        return [self.encode_texts(text.split() or [text]) for text in texts]
+
     def encode_dense(self, images):
         """Per patch how dark it is, and how bright on its side."""
         return np.stack([_patches(_brightness(image)) for image in images])

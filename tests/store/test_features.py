@@ -1,7 +1,12 @@
 """The feature cache: what is there is right, what is damaged is absent."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from vesalius.errors import InputError
 from vesalius.store.features import FeatureStore
@@ -56,3 +61,58 @@ def test_counts_must_agree(store):
     """Two keys for three rows are refused."""
     with pytest.raises(InputError, match="expected 2"):
         store.put("n1", ("a", "b"), ROWS)
+
+
+WORDS = [np.full((n, 2), n, dtype=np.float32) for n in (3, 1, 2)]
+GRIDS = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
+
+
+def test_features_of_several_rows_come_back_as_they_are(store):
+    """Grids of one shape, and words of different number, keep their own rows and shape."""
+    store.put("grids", KEYS, GRIDS)
+    store.put("words", KEYS, WORDS)
+    for namespace, features in (("grids", GRIDS), ("words", WORDS)):
+        found = store.get(namespace, KEYS)
+        assert list(found) == list(KEYS)
+        for key, feature in zip(KEYS, features, strict=True):
+            np.testing.assert_array_equal(found[key], feature)
+
+
+def test_another_process_finds_features_of_several_rows(tmp_path):
+    """Where each feature begins and ends is in the file."""
+    FeatureStore(tmp_path).put("words", KEYS, WORDS)
+    found = FeatureStore(tmp_path).get("words", ("k2", "k0"))
+    np.testing.assert_array_equal(found["k2"], WORDS[2])
+    np.testing.assert_array_equal(found["k0"], WORDS[0])
+
+
+@pytest.mark.parametrize("lengths", ["[1, 3, 2]", "[3, 1]", "[3, 1", ""])
+def test_lengths_that_were_changed_make_the_file_absent(tmp_path, lengths):
+    """Numbers are intact, but no longer those of their keys."""
+    FeatureStore(tmp_path).put("words", KEYS, WORDS)
+    (path,) = tmp_path.rglob("*.safetensors")
+    with safe_open(path, framework="np") as file:
+        metadata, rows = file.metadata(), file.get_tensor("rows")
+    path.write_bytes(save({"rows": rows}, metadata=metadata | {"lengths": lengths}))
+    assert FeatureStore(tmp_path).get("words", KEYS) == {}
+
+
+def test_files_of_rows_are_as_they_were(tmp_path):
+    """A cache that was filled before features could have several rows stays valid."""
+    metadata = {"keys": json.dumps(KEYS), "sha256": hashlib.sha256(ROWS.tobytes()).hexdigest()}
+    path = tmp_path / "n1" / "n1" / "any.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(save({"rows": ROWS}, metadata=metadata))
+    np.testing.assert_array_equal(FeatureStore(tmp_path).get("n1", KEYS)["k1"], ROWS[1])
+
+
+def test_features_of_other_dimensions_are_refused(store):
+    """What cannot lie in one array is an error of the caller, as is a mixture of rows."""
+    odd = [np.zeros((2, 2), np.float32), np.zeros((2, 3), np.float32)]
+    with pytest.raises(
+        InputError, match=r"differ in their length only, got \[\(2, 2\), \(2, 3\)\]"
+    ):
+        store.put("n1", ("a", "b"), odd)
+    with pytest.raises(InputError, match="differ in their length only"):
+        store.put("n1", ("a", "b"), [np.zeros(2, np.float32), np.zeros(3, np.float32)])
+    assert store.get("n1", ("a", "b")) == {}

@@ -24,6 +24,7 @@ _GIB = 2**30
 _LETTERS = {
     "encode_images": "I",
     "encode_texts": "T",
+    "encode_words": "W",
     "encode_dense": "D",
     "encode_with_prior": "P",
     "score_texts": "S",
@@ -48,8 +49,8 @@ def models_command(*, as_json: bool) -> None:
         table.add_row(*(Text(word) for word in _words(row)))
     console.print(table)
     console.print(
-        "Can: I, T embed images, texts (IT: in one space), D dense, P with prior, S match score, "
-        "A answer score, G generate, M map.\n"
+        "Can: I, T embed images, texts (IT: in one space), W words, D dense, P with prior, "
+        "S match score, A answer score, G generate, M map.\n"
         "Million: parameters. Disk: yes, or the size to download with `vesalius fetch NAME` on a "
         "connected machine.",
         highlight=False,

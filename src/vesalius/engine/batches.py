@@ -8,6 +8,7 @@ import numpy as np
 from vesalius.errors import ModelError
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def batches(items: Sequence[T], size: int, /) -> Iterator[Sequence[T]]:
@@ -16,30 +17,44 @@ def batches(items: Sequence[T], size: int, /) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def halving(
-    encode: Callable[[list[T]], np.ndarray], items: Sequence[T], /
-) -> list[np.ndarray | None]:
-    """One row per item, in halves where memory runs out; None for what does not fit alone.
-
-    Raises:
-        ModelError: if the encoder does not give one row per item.
-    """
+def in_halves(encode: Callable[[list[T]], list[R]], items: Sequence[T], /) -> list[R | None]:
+    """One result per item, in halves where memory runs out; None for what does not fit alone."""
     if not items:
         return []
     try:
-        rows = np.asarray(encode(list(items)))
+        return list(encode(list(items)))
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
         if len(items) == 1:
             return [None]
         middle = len(items) // 2
-        return halving(encode, items[:middle]) + halving(encode, items[middle:])
-    if rows.ndim != 2 or len(rows) != len(items):
-        raise ModelError(
-            f"expected an array of {len(items)} rows from the encoder, got shape {rows.shape}"
-        )
-    return list(rows)
+        return in_halves(encode, items[:middle]) + in_halves(encode, items[middle:])
+
+
+def halving(
+    encode: Callable[[list[T]], np.ndarray], items: Sequence[T], /, *, ndim: int = 2
+) -> list[np.ndarray | None]:
+    """One row per item, in halves where memory runs out; None for what does not fit alone.
+
+    Args:
+        encode: items → an array of `ndim` axes, the first of which counts the items.
+        items: any.
+        ndim: 2 for vectors; more where a row is an array itself.
+
+    Raises:
+        ModelError: if the encoder does not give one row per item.
+    """
+
+    def checked(part: list[T]) -> list[np.ndarray]:
+        rows = np.asarray(encode(part))
+        if rows.ndim != ndim or len(rows) != len(part):
+            raise ModelError(
+                f"expected an array of {len(part)} rows from the encoder, got shape {rows.shape}"
+            )
+        return list(rows)
+
+    return in_halves(checked, items)
 
 
 def unit_rows(encode: Callable[[list[T]], np.ndarray], items: Sequence[T], /) -> np.ndarray:

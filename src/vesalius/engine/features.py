@@ -1,8 +1,6 @@
 """Encode once: a model's features of a dataset, taken from the cache where they are known."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -17,11 +15,13 @@ from vesalius.capabilities import (
     Generator,
     ImageEncoder,
     TextEncoder,
+    WordEncoder,
 )
 from vesalius.engine.answers import AnswerMemory
-from vesalius.engine.batches import batches, halving, unit_rows
+from vesalius.engine.batches import unit_rows
 from vesalius.engine.judges import Judges
-from vesalius.engine.patches import PatchMemory
+from vesalius.engine.kept_features import KeptFeatures
+from vesalius.engine.patches import PatchMemory, whole_image
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.engine.sources import (
     DataSource,
@@ -31,13 +31,18 @@ from vesalius.engine.sources import (
     SlicePolicy,
     pictures_of,
 )
+from vesalius.engine.token_features import (
+    PATCHES_A_SIDE,
+    means_of,
+    patch_tokens,
+    word_rows,
+)
 from vesalius.errors import DataError, InputError, ModelError
 from vesalius.placement import Patches
 from vesalius.records import Image, ModelCard, Sample, digest_json
 from vesalius.store.features import FeatureStore
 from vesalius.views import ModelView, Store
 
-DEFAULT_BATCH = 32
 # Raise it when reading, slicing or encoding changes: features of older code are then not used.
 CODE_VERSION = 1
 T = TypeVar("T")
@@ -55,14 +60,17 @@ class FeatureReader:
     policy: SlicePolicy = field(default_factory=SlicePolicy)
     progress: Progress = no_progress
     problems: dict[str, str] = field(default_factory=dict)
-    dim: int | None = None
     answers: AnswerMemory = field(default_factory=AnswerMemory)
     patches: PatchMemory = field(default_factory=PatchMemory)
     judges: Judges = field(default_factory=Judges)
     read: RecentImages = field(init=False)
+    kept: KeptFeatures = field(init=False)
 
     def __post_init__(self) -> None:
         self.read = RecentImages(self.source.dataset)
+        self.kept = KeptFeatures(
+            self.card.name, self.source, self.store, self.problems, self.batch_size, self.progress
+        )
 
     @property
     def model(self) -> object:
@@ -96,7 +104,19 @@ class FeatureReader:
 
     def image_features(self, samples: Sequence[Sample], /) -> np.ndarray:
         """Unit rows, float32 (n, dim); a sample without a feature is a row of NaN."""
-        return self._image_rows(samples, self._namespace("image"), nullcontext)
+        return self.kept.of_samples(samples, self._namespace("image"), self._encode)
+
+    def patch_features(self, samples: Sequence[Sample], /) -> np.ndarray:
+        """Tokens of the whole of each image, see `patch_tokens`; float32 (n, tokens, dim).
+
+        Of a volume, each token is the mean over the slices. A sample without a feature is NaN.
+
+        Raises:
+            ModelError: if the model has no local embeddings, or grids of several shapes.
+        """
+        if not samples:
+            return np.zeros((0, 0, 0), np.float32)
+        return self.kept.of_samples(samples, self._namespace("patches"), self._encode_patches)
 
     def untrained_features(self, samples: Sequence[Sample], seed: int, /) -> np.ndarray:
         """As `image_features`, by the same network with its weights shuffled.
@@ -111,30 +131,8 @@ class FeatureReader:
         if not samples:
             return np.zeros((0, 0), np.float32)
         namespace = self._namespace("image", untrained=seed)
-        return self._image_rows(samples, namespace, lambda: shuffled_weights(self.model, seed=seed))
-
-    def _image_rows(
-        self,
-        samples: Sequence[Sample],
-        namespace: str,
-        prepared: Callable[[], AbstractContextManager[None]],
-    ) -> np.ndarray:
-        keys = {s.id: self.source.digests[s.id] for s in samples if s.id in self.source.digests}
-        self.problems.update(
-            {s.id: self.source.unreadable[s.id] for s in samples if s.id not in keys}
-        )
-        rows = self.store.get(namespace, list(keys.values()))
-        missing = [s for s in samples if s.id in keys and keys[s.id] not in rows]
-        label = f"{self.card.name}: encoding images"
-        advance = (self.progress if missing else no_progress)(label, len(missing))
-        with prepared() if missing else nullcontext():
-            for batch in batches(missing, self.batch_size or DEFAULT_BATCH):
-                encoded = {keys[s.id]: row for s, row in self._encode(batch)}
-                if encoded:
-                    self.store.put(namespace, list(encoded), np.stack(list(encoded.values())))
-                rows.update(encoded)
-                advance(len(batch))
-        return self._complete([rows.get(keys.get(s.id, "")) for s in samples])
+        shuffled = partial(shuffled_weights, self.model, seed=seed)
+        return self.kept.of_samples(samples, namespace, self._encode, shuffled)
 
     def text_features(self, texts: Sequence[str], /) -> np.ndarray:
         """Unit rows, float32 (n, dim).
@@ -144,15 +142,19 @@ class FeatureReader:
         """
         if not isinstance(self.model, TextEncoder):
             raise ModelError(f"{self.card.name} has no text encoder")
-        namespace = self._namespace("text")
-        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        rows = self.store.get(namespace, keys)
-        missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in rows}
-        for batch in batches(list(missing.items()), self.batch_size or DEFAULT_BATCH):
-            encoded = unit_rows(self.model.encode_texts, [text for _, text in batch])
-            self.store.put(namespace, [key for key, _ in batch], encoded)
-            rows.update({key: row for (key, _), row in zip(batch, encoded, strict=True)})
-        return np.stack([rows[key] for key in keys])
+        encode = partial(unit_rows, self.model.encode_texts)
+        return np.stack(self.kept.of_texts(texts, self._namespace("text"), encode))
+
+    def word_features(self, texts: Sequence[str], /) -> list[np.ndarray]:
+        """Last hidden states of the words of each text, float32 (words, dim).
+
+        Raises:
+            ModelError: if the model gives none.
+        """
+        if not isinstance(self.model, WordEncoder):
+            raise ModelError(f"{self.card.name} gives no vectors of words")
+        encode = partial(word_rows, self.model)
+        return self.kept.of_texts(texts, self._namespace("words"), encode)
 
     def answer_scores(
         self, sample: Sample, prompt: str, candidates: Sequence[str], /
@@ -242,7 +244,9 @@ class FeatureReader:
         }
         if untrained is not None:
             identity["weights shuffled by"] = untrained
-        if capability == "image":
+        if capability == "patches":
+            identity["patches a side"] = PATCHES_A_SIDE
+        if capability in ("image", "patches"):
             card = self.source.dataset.card
             window = None if card.window_hu is None else list(card.window_hu.range)
             identity |= {"slices": asdict(self.policy), "window": window, "modality": card.modality}
@@ -252,27 +256,31 @@ class FeatureReader:
         """Features of one batch; what cannot be read or encoded is noted and left out."""
         if not isinstance(self.model, ImageEncoder):
             raise ModelError(f"{self.card.name} has no image encoder")
+        encode, shown = self.model.encode_images, self._readable(samples)
+        for sample, mean in means_of(encode, shown, self.problems, ndim=2):
+            length = float(np.linalg.norm(mean))
+            if np.isfinite(length) and length > 0:
+                yield sample, (mean / length).astype(np.float32)
+            else:
+                self.problems[sample.id] = "no_finite_feature"
+
+    def _encode_patches(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, np.ndarray]]:
+        """The same for tokens, of the whole of each picture."""
+        model = whole_image(self.model)
+        if not isinstance(model, DenseEncoder):
+            raise ModelError(f"{self.card.name} has no local embeddings")
+        encode, shown = partial(patch_tokens, model), self._readable(samples)
+        return means_of(encode, shown, self.problems, ndim=3)
+
+    def _readable(self, samples: Sequence[Sample]) -> list[tuple[Sample, list[Image]]]:
+        """Samples with their pictures; what cannot be read is noted and left out."""
         readable: list[tuple[Sample, list[Image]]] = []
         for sample in samples:
             try:
                 readable.append((sample, self._pictures(sample)))
             except DataError as error:
                 self.problems[sample.id] = error.reason
-        pictures = [picture for _, shown in readable for picture in shown]
-        rows = halving(self.model.encode_images, pictures)
-        start = 0
-        for sample, shown in readable:
-            mine = [row for row in rows[start : start + len(shown)] if row is not None]
-            start += len(shown)
-            if len(mine) < len(shown):
-                self.problems[sample.id] = "oom"
-                continue
-            pooled = np.mean(mine, axis=0)
-            length = float(np.linalg.norm(pooled))
-            if np.isfinite(length) and length > 0:
-                yield sample, (pooled / length).astype(np.float32)
-            else:
-                self.problems[sample.id] = "no_finite_feature"
+        return readable
 
     def _pictures(self, sample: Sample) -> list[Image]:
         return list(self._shown(sample).images)
@@ -280,20 +288,3 @@ class FeatureReader:
     def _shown(self, sample: Sample) -> Pictures:
         window = self.source.dataset.card.window_hu
         return pictures_of(self.read(sample), self.policy, window=window)
-
-    def _complete(self, found: list[np.ndarray | None]) -> np.ndarray:
-        self.dim = next((len(row) for row in found if row is not None), self.dim)
-        blank = np.full(self.dim or self._find_dim(), np.nan, dtype=np.float32)
-        return np.stack([blank if row is None else row for row in found])
-
-    def _find_dim(self) -> int:
-        """Length of a feature, from any image of the dataset that has one."""
-        for sample in self.source.samples:
-            if sample.id in self.source.digests and sample.id not in self.problems:
-                for _, row in self._encode([sample]):
-                    self.dim = len(row)
-                    return self.dim
-        raise ModelError(
-            f"{self.card.name} has no feature for any image of {self.source.dataset.card.name}; "
-            f"reasons: {sorted(set(self.problems.values()))}; `vesalius check` names each file"
-        )

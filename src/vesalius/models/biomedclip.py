@@ -15,6 +15,7 @@ from vesalius.models import options as declared
 from vesalius.models.biomedclip_network import Network, network
 from vesalius.models.biomedclip_sizes import TextSizes, sizes_of
 from vesalius.models.checkpoint import Checkpoint, card_of
+from vesalius.models.language import Reading, encode_words
 from vesalius.models.loading import choose_device, load_tokenizer
 from vesalius.models.native import fill, read_state
 from vesalius.models.preprocessing import Fit
@@ -27,7 +28,7 @@ UNUSED = ("text.transformer.embeddings.position_ids",)  # counts up; saved by ol
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BiomedClip:
-    """Capabilities: DualEncoder, DenseEncoder (text-aligned), TextScorer, Attributor.
+    """Capabilities: DualEncoder, DenseEncoder (text-aligned), WordEncoder, TextScorer, Attributor.
 
     Input: a 2D display image as RGB, its shorter side resized to 224 px, centre crop. Text: lower
     case, 256 tokens; longer texts are cut off. The model card's prompts begin "this is a photo of".
@@ -72,6 +73,16 @@ class BiomedClip:
             return towers.unit(self.network.text(ids.to(self._device)))
 
         return towers.encode_in_batches(towers.check_texts(texts), encode, blank="")
+
+    def encode_words(self, texts: Sequence[str], /) -> list[Float[np.ndarray, "words dim"]]:
+        """Tokens as they leave BERT's last layer, before the projection."""
+        reading = Reading(
+            states=lambda ids, _: self.network.text.states(ids),  # the network masks id 0 itself
+            tokenizer=self.tokenizer,
+            max_length=self.context,
+            device=self._device,
+        )
+        return encode_words(texts, reading)
 
     def encode_dense(self, images: Sequence[Image], /) -> Float[np.ndarray, "n rows cols dim"]:
         """Unit vectors of the patches in the shared space; `geometry` says where they lie."""

@@ -184,9 +184,14 @@ class TextNetwork(nn.Module):
 
     def forward(self, ids: Int[Tensor, "n tokens"], /) -> Float[Tensor, "n dim"]:
         """Embeddings, not of unit length; id 0 is padding and does not count."""
-        states = self.transformer(input_ids=ids, attention_mask=(ids != 0).long())
-        projected: Tensor = self.proj(states.last_hidden_state[:, 0])
+        projected: Tensor = self.proj(self.states(ids)[:, 0])
         return projected
+
+    def states(self, ids: Int[Tensor, "n tokens"], /) -> Float[Tensor, "n tokens d"]:
+        """Every token as it leaves the last layer, before the projection."""
+        read = self.transformer(input_ids=ids, attention_mask=(ids != 0).long())
+        states: Tensor = read.last_hidden_state
+        return states
 
 
 def _bert(sizes: TextSizes) -> BertConfig:

@@ -18,8 +18,10 @@ from vesalius.models.biovilt_text import (
     load_bert_tokenizer,
     load_text_network,
     tokens_of,
+    without_ending,
 )
 from vesalius.models.checkpoint import Checkpoint, card_of
+from vesalius.models.language import Reading, encode_words
 from vesalius.models.loading import choose_device
 from vesalius.models.native import fill, read_state
 from vesalius.models.preprocessing import Fit
@@ -34,7 +36,9 @@ LOGIT_SCALE = 1 / 0.07
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BiovilT:
-    """Capabilities: DualEncoder, DenseEncoder (text-aligned), PriorEncoder, TextScorer, Attributor.
+    """Capabilities: DualEncoder, DenseEncoder (text-aligned), PriorEncoder, WordEncoder.
+
+    It is a TextScorer and an Attributor as well.
 
     Input: a 2D display image, frontal chest radiographs only, as grey stretched to 0–255; its
     shorter side resized to 512 px, centre crop of 448, patches of 32. Text: lower case, 512
@@ -116,6 +120,16 @@ class BiovilT:
             )
 
         return encode_in_batches(check_texts(texts), encode, blank="")
+
+    def encode_words(self, texts: Sequence[str], /) -> list[Float[np.ndarray, "words dim"]]:
+        """Tokens as they leave BERT's last layer, before the projection; without the ending."""
+        reading = Reading(
+            states=self.text_network.states,
+            tokenizer=self.tokenizer,
+            max_length=self.text_network.bert.config.max_position_embeddings,
+            device=self._device,
+        )
+        return encode_words(without_ending(check_texts(texts)), reading)
 
     def encode_dense(self, images: Sequence[Image], /) -> Float[np.ndarray, "n rows cols dim"]:
         """Unit vectors of the patches in the shared space; `geometry` says where they lie."""

@@ -54,9 +54,16 @@ class TextNetwork(nn.Module):
         self, input_ids: Int[Tensor, "n tokens"], attention_mask: Int[Tensor, "n tokens"]
     ) -> Float[Tensor, "n p"]:
         """Embeddings, not of unit length; what the mask hides does not count."""
-        states = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        projected: Tensor = self.cls_projection_head(states[:, 0])
+        projected: Tensor = self.cls_projection_head(self.states(input_ids, attention_mask)[:, 0])
         return projected
+
+    def states(
+        self, input_ids: Int[Tensor, "n tokens"], attention_mask: Int[Tensor, "n tokens"], /
+    ) -> Float[Tensor, "n tokens d"]:
+        """Every token as it leaves the last layer, before the projection."""
+        read = self.bert(input_ids=input_ids, attention_mask=attention_mask)
+        states: Tensor = read.last_hidden_state
+        return states
 
 
 def text_network(config: dict[str, Json], /) -> TextNetwork:
@@ -106,12 +113,13 @@ def load_bert_tokenizer(checkpoint: Checkpoint, network: TextNetwork, /) -> Any:
 
 
 def tokens_of(texts: Sequence[str], tokenizer: Any, /, *, length: int) -> dict[str, Tensor]:
-    """Token ids and mask, padded to the longest; a text beyond `length` tokens is cut off.
-
-    Punctuation at a text's end is removed, as the published inference code does.
-    """
-    stripped = [text.rstrip(_ENDING) for text in texts]
+    """Token ids and mask, padded to the longest; a text beyond `length` tokens is cut off."""
     tokens = tokenizer(
-        stripped, padding=True, truncation=True, max_length=length, return_tensors="pt"
+        without_ending(texts), padding=True, truncation=True, max_length=length, return_tensors="pt"
     )
     return {name: tokens[name] for name in ("input_ids", "attention_mask")}
+
+
+def without_ending(texts: Sequence[str], /) -> list[str]:
+    """The texts without punctuation at their end, as the published inference code has them."""
+    return [text.rstrip(_ENDING) for text in texts]

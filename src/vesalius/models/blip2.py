@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from vesalius.models import towers
 from vesalius.models.answers import check_candidates
 from vesalius.models.blip2_maps import attribution
 from vesalius.models.checkpoint import Checkpoint, card_of, read_config
-from vesalius.models.language import encode_language
+from vesalius.models.language import Reading, encode_language, encode_words
 from vesalius.models.loading import load_image_processor, load_tokenizer, load_weights
 from vesalius.models.memory import LastImage
 from vesalius.models.preprocessing import Fit, frame_of, input_geometry
@@ -39,7 +40,8 @@ class Blip2:
 
     Input: a 2D display image as RGB, squashed to the model's square (224 px). Text: a question is
     put as ``Question: … Answer:``; an empty one asks for a caption. Texts keep their case and
-    are never cut off. There is no text embedding: this checkpoint has no shared space.
+    are never cut off. There is no text embedding: this checkpoint has no shared space; what its
+    language model makes of a text is `encode_language` and `encode_words` (WordEncoder).
 
     Source: Li et al. (2023), arXiv:2301.12597.
     """
@@ -83,20 +85,11 @@ class Blip2:
 
     def encode_language(self, texts: Sequence[str], /) -> Float[np.ndarray, "n dim"]:
         """Unit rows: mean last hidden state of FLAN-T5's encoder, read without an image."""
-        model = self.parts.model
+        return encode_language(self._plain(texts), self._reading)
 
-        def states(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            encoder = model.language_model.get_encoder()
-            found: torch.Tensor = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-            return found
-
-        return encode_language(
-            self._plain(texts),
-            states,
-            tokenizer=self.parts.tokenizer,
-            max_length=MAX_TEXT,
-            device=model.device,
-        )
+    def encode_words(self, texts: Sequence[str], /) -> list[Float[np.ndarray, "words dim"]]:
+        """Last hidden states of FLAN-T5's encoder, read without an image."""
+        return encode_words(self._plain(texts), self._reading)
 
     def score_answers(
         self, image: Image, prompt: str, candidates: Sequence[str], /
@@ -157,6 +150,11 @@ class Blip2:
     def geometry(self, image: Image, /) -> Geometry:
         """Where the model's input lies in the original image: all of it, unless padded."""
         return input_geometry(image, frame_of(self.parts.processor), fit=self.parts.fit)
+
+    @property
+    def _reading(self) -> Reading:
+        states = partial(network.text_states, self.parts)
+        return Reading(states, self.parts.tokenizer, MAX_TEXT, self.parts.model.device)
 
     def _plain(self, texts: Sequence[str]) -> list[str]:
         """The texts, if none spells a special token, which would be read as one."""

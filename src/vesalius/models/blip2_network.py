@@ -72,6 +72,15 @@ def distil(
     )
 
 
+def text_states(
+    parts: Parts, ids: Int[torch.Tensor, "n tokens"], mask: Int[torch.Tensor, "n tokens"], /
+) -> Float[torch.Tensor, "n tokens width"]:
+    """What the language model's encoder makes of texts without an image."""
+    encoder = parts.model.language_model.get_encoder()
+    states: torch.Tensor = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+    return states
+
+
 def prompt_text(question: str, /) -> str:
     """A bare question in the form that BLIP-2 was tuned on; nothing for a caption."""
     return f"Question: {question.strip()} Answer:" if question.strip() else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from vesalius.models import maps, towers
 from vesalius.models import options as declared
 from vesalius.models.checkpoint import Checkpoint, card_of
+from vesalius.models.language import Reading, encode_words
 from vesalius.models.preprocessing import Fit, frame_of, input_geometry
 from vesalius.records import Geometry, Image, Json, ModelCard
 
@@ -17,7 +19,7 @@ ADAPTER = "clip"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """Capabilities: DualEncoder, DenseEncoder (text-aligned), TextScorer, Attributor.
+    """Capabilities: DualEncoder, DenseEncoder (text-aligned), WordEncoder, TextScorer, Attributor.
 
     Input: a 2D display image as RGB, its shorter side resized to the model's input (224 px for
     ViT-B/32), centre crop. Text: lower case, 77 tokens; longer texts are cut off.
@@ -51,6 +53,17 @@ class Clip:
     def encode_texts(self, texts: Sequence[str], /) -> Float[np.ndarray, "n dim"]:
         """Unit rows of texts in the shared space."""
         return towers.encode_texts(self.towers, texts)
+
+    def encode_words(self, texts: Sequence[str], /) -> list[Float[np.ndarray, "words dim"]]:
+        """Tokens after the text tower's last layer norm, before the projection."""
+        model = self.towers.model
+        reading = Reading(
+            states=partial(towers.text_states, self.towers),
+            tokenizer=self.towers.tokenizer,
+            max_length=model.config.text_config.max_position_embeddings,
+            device=model.device,
+        )
+        return encode_words(texts, reading)
 
     def encode_dense(self, images: Sequence[Image], /) -> Float[np.ndarray, "n rows cols dim"]:
         """Unit vectors of the patches in the shared space; `geometry` says where they lie."""

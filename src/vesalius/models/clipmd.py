@@ -6,11 +6,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from vesalius.models import maps, towers
 from vesalius.models import options as declared
 from vesalius.models.checkpoint import Checkpoint, card_of
+from vesalius.models.language import word_places
 from vesalius.models.preprocessing import Fit, frame_of, input_geometry
 from vesalius.records import Geometry, Image, Json, ModelCard
 
@@ -22,7 +23,7 @@ Pooling = Literal["native", "eos"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipMd:
-    """Capabilities: DualEncoder, DenseEncoder (text-aligned), TextScorer, Attributor.
+    """Capabilities: DualEncoder, DenseEncoder (text-aligned), WordEncoder, TextScorer, Attributor.
 
     Images as CLIP's. Texts of any length: windows of 77 tokens that overlap by 7, each embedded
     by CLIP's text tower; the text is the mean of the projected windows before normalisation.
@@ -67,6 +68,16 @@ class ClipMd:
 
         return towers.encode_in_batches(towers.check_texts(texts), encode, blank="")
 
+    def encode_words(self, texts: Sequence[str], /) -> list[Float[np.ndarray, "words dim"]]:
+        """Tokens after the text tower's last layer norm, before the projection.
+
+        A token that stands in two windows counts once, as the first of them read it: there it has
+        seen more of what comes before. Where ``pooling="eos"`` has put the end token in its place,
+        the next window's reading is taken.
+        """
+        with torch.inference_mode():
+            return [self._words(text) for text in towers.check_texts(texts)]
+
     def encode_dense(self, images: Sequence[Image], /) -> Float[np.ndarray, "n rows cols dim"]:
         """Unit vectors of the patches in the shared space; `geometry` says where they lie."""
         return towers.encode_dense(self.towers, images)
@@ -91,18 +102,53 @@ class ClipMd:
         return input_geometry(image, frame_of(self.towers.processor), fit=self.towers.fit)
 
     def _mean_of_windows(self, text: str) -> torch.Tensor:
-        tokenizer, model = self.towers.tokenizer, self.towers.model
-        length = model.config.text_config.max_position_embeddings
-        ids = tokenizer(text, truncation=False, verbose=False)["input_ids"]
-        end = tokenizer.eos_token_id if self.pooling == "eos" else None
-        parts = windows(ids, length=length, end=end)
-        padded = [part + [tokenizer.pad_token_id] * (length - len(part)) for part in parts]
-        mask = [[1] * len(part) + [0] * (length - len(part)) for part in parts]
-        output = model.get_text_features(
-            input_ids=torch.tensor(padded, device=model.device),
-            attention_mask=torch.tensor(mask, device=model.device),
-        )
+        ids, mask = self._padded(self._windows(self._token_ids(text)))
+        output = self.towers.model.get_text_features(input_ids=ids, attention_mask=mask)
         return towers.pooled(output).mean(dim=0)
+
+    def _words(self, text: str) -> Float[np.ndarray, "words dim"]:
+        ids = self._token_ids(text)
+        parts = self._windows(ids)
+        states = towers.text_states(self.towers, *self._padded(parts)).float().cpu().numpy()
+        whole = states[0, : len(ids)] if len(parts) == 1 else self._joined(ids, parts, states)
+        return whole[word_places(ids, self.towers.tokenizer.all_special_ids)]
+
+    def _joined(
+        self,
+        ids: Sequence[int],
+        parts: Sequence[Sequence[int]],
+        states: Float[np.ndarray, "windows length dim"],
+    ) -> Float[np.ndarray, "tokens dim"]:
+        """States of all tokens, each as the first window has it that holds it."""
+        stride = self._length - OVERLAP
+        read: dict[int, np.ndarray] = {}
+        for number, part in enumerate(parts):
+            for place, token in enumerate(part):
+                if token == ids[number * stride + place]:  # else the end token stands there
+                    read.setdefault(number * stride + place, states[number, place])
+        return np.stack([read[position] for position in range(len(ids))])
+
+    @property
+    def _length(self) -> int:
+        """Tokens of a window."""
+        return int(self.towers.model.config.text_config.max_position_embeddings)
+
+    def _token_ids(self, text: str) -> list[int]:
+        ids: list[int] = self.towers.tokenizer(text, truncation=False, verbose=False)["input_ids"]
+        return ids
+
+    def _windows(self, ids: Sequence[int]) -> list[list[int]]:
+        end = self.towers.tokenizer.eos_token_id if self.pooling == "eos" else None
+        return windows(ids, length=self._length, end=end)
+
+    def _padded(
+        self, parts: Sequence[Sequence[int]]
+    ) -> tuple[Int[torch.Tensor, "windows length"], Int[torch.Tensor, "windows length"]]:
+        """Ids of the windows, filled up on the right, and their mask."""
+        pad, device = self.towers.tokenizer.pad_token_id, self.towers.model.device
+        ids = [[*part, *[pad] * (self._length - len(part))] for part in parts]
+        mask = [[1] * len(part) + [0] * (self._length - len(part)) for part in parts]
+        return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
 def windows(ids: Sequence[int], *, length: int, end: int | None = None) -> list[list[int]]:

@@ -21,6 +21,7 @@ from vesalius.capabilities import (
     SeveralImages,
     TextEncoder,
     TextScorer,
+    WordEncoder,
 )
 from vesalius.errors import InputError, ModelError
 from vesalius.models.conformance_generators import (
@@ -36,6 +37,7 @@ from vesalius.models.conformance_grids import (
     place_faults,
 )
 from vesalius.models.conformance_rows import array_faults, prior_faults, row_faults
+from vesalius.models.conformance_words import word_faults, word_form_faults
 from vesalius.records import Image, ModelCard
 
 CHECKED = (
@@ -48,6 +50,7 @@ CHECKED = (
     Generator,
     Attributor,
     ImageGenerator,
+    WordEncoder,
 )
 
 
@@ -57,13 +60,14 @@ def check_adapter(
     """Raise if `model` breaks a promise of a capability that it has, and list all it breaks.
 
     Checked: the card; for encoders finite float32 rows of unit length, one a input, equal on
-    repetition, independent of order, neighbours and batch size, and different for different
-    inputs; for dense encoders a row-major grid with its origin at the top left; for scorers a
-    score for each pair to which both image and text matter; for a `geometry`, that nothing
-    outside the rectangle changes the embedding, something inside does, and cells of the grid lie
-    where it puts them. A prior changes the row and its absence does not. Log-likelihoods of
-    answers are finite and not above 0, with a positive number of tokens, independent of order and
-    number of the candidates, and image, prompt and candidate matter. Generated texts are one
+    repetition, independent of order, neighbours and batch size, and different for different inputs;
+    for words one finite float32 array a text, of one width and under the same conditions, with one
+    row for an empty text; for dense encoders a row-major grid with its origin at the top left; for
+    scorers a score for each pair to which both image and text matter; for a `geometry`, that
+    nothing outside the rectangle changes the embedding, something inside does, and cells of the
+    grid lie where it puts them. A prior changes the row and its absence does not. Log-likelihoods
+    of answers are finite and not above 0, with a positive number of tokens, independent of order
+    and number of the candidates, and image, prompt and candidate matter. Generated texts are one
     string a prompt, without the prompt, the same alone as in a batch. Attribution is a finite
     float32 map that is not constant, depends on image and text and is the right way up.
 
@@ -122,7 +126,9 @@ def _place_faults(model: object, images: Sequence[Image], tolerance: float) -> I
 def _other_faults(
     model: object, images: Sequence[Image], texts: Sequence[str], tolerance: float
 ) -> Iterator[str]:
-    """Of priors, answers, generated texts, maps and pictures."""
+    """Of words, priors, answers, generated texts, maps and pictures."""
+    if isinstance(model, WordEncoder):
+        yield from word_faults(model, texts, tolerance)
     if isinstance(model, PriorEncoder):
         yield from prior_faults(model, images, tolerance)
     if isinstance(model, AnswerScorer):
@@ -144,6 +150,8 @@ def _form_faults(model: object, images: Sequence[Image], texts: Sequence[str]) -
         yield from array_faults("encode_images", model.encode_images(images), (n, None))
     if isinstance(model, TextEncoder):
         yield from array_faults("encode_texts", model.encode_texts(texts), (m, None))
+    if isinstance(model, WordEncoder):
+        yield from word_form_faults(model, texts)
     if isinstance(model, DenseEncoder):
         yield from array_faults("encode_dense", model.encode_dense(images), (n, None, None, None))
     if isinstance(model, DualEncoder):

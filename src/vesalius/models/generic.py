@@ -16,6 +16,7 @@ from vesalius.errors import ModelError, did_you_mean
 from vesalius.models import options as declared
 from vesalius.models import towers
 from vesalius.models.checkpoint import Checkpoint, card_of, read_config
+from vesalius.models.language import Reading, encode_words
 from vesalius.models.loading import load_image_processor, load_tokenizer, load_weights
 from vesalius.models.preprocessing import Fit, model_input
 from vesalius.records import Image, Json, ModelCard
@@ -30,7 +31,7 @@ _JOINT = ("blip-2",)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HfDualEncoder:
-    """Capabilities: DualEncoder, TextScorer.
+    """Capabilities: DualEncoder, WordEncoder, TextScorer.
 
     Input and text form are the checkpoint's own: its image processor (in the Pillow form) and
     tokenizer, texts cut off at the model's context.
@@ -74,10 +75,9 @@ class HfDualEncoder:
         """Unit rows of texts in the shared space."""
 
         def encode(batch: Sequence[str]) -> torch.Tensor:
-            full = self.model.config.model_type in _FULL_LENGTH
             tokens = self.tokenizer(
                 list(batch),
-                padding="max_length" if full else True,
+                padding="max_length" if self._full_length else True,
                 truncation=True,
                 max_length=_context(self.model.config, self.tokenizer),
                 return_tensors="pt",
@@ -85,6 +85,16 @@ class HfDualEncoder:
             return self._features(self.model.get_text_features, tokens)
 
         return towers.encode_in_batches(towers.check_texts(texts), encode, blank="")
+
+    def encode_words(self, texts: Sequence[str], /) -> list[Float[np.ndarray, "words dim"]]:
+        """Tokens as the text tower leaves them after its last norm, before any projection."""
+        reading = Reading(
+            states=self._text_states,
+            tokenizer=self.tokenizer,
+            max_length=_context(self.model.config, self.tokenizer),
+            device=self.model.device,
+        )
+        return encode_words(texts, reading)
 
     def score_texts(
         self, images: Sequence[Image], texts: Sequence[str], /
@@ -95,6 +105,24 @@ class HfDualEncoder:
         """
         rows, columns = self.encode_images(images), self.encode_texts(texts)
         return towers.match_scores(rows, columns, scale=self.logit_scale, bias=self.logit_bias)
+
+    @property
+    def _full_length(self) -> bool:
+        return self.model.config.model_type in _FULL_LENGTH
+
+    def _text_states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The same padding and mask as in `encode_texts`."""
+        length = ids.shape[1]
+        if self._full_length:
+            length = _context(self.model.config, self.tokenizer)
+        more = (0, length - ids.shape[1])
+        mask = torch.nn.functional.pad(mask, more)
+        ids = torch.nn.functional.pad(ids, more)
+        inputs = {"input_ids": ids.masked_fill(mask == 0, self.tokenizer.pad_token_id)}
+        if "attention_mask" in self.tokenizer.model_input_names:
+            inputs["attention_mask"] = mask
+        states: torch.Tensor = self.model.get_text_features(**inputs).last_hidden_state
+        return states
 
     def _features(self, encode: Any, inputs: Any) -> torch.Tensor:
         on_device = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from vesalius.models import git_decoder as decoder
 from vesalius.models import options as declared
 from vesalius.models.answers import check_candidates
 from vesalius.models.checkpoint import Checkpoint, card_of
-from vesalius.models.language import encode_language
+from vesalius.models.language import Reading, encode_language, encode_words
 from vesalius.models.memory import LastImage
 from vesalius.models.preprocessing import Fit, frame_of, input_geometry
 from vesalius.models.towers import BATCH, BLANK, check_texts, encode_in_batches, unit
@@ -29,7 +30,7 @@ class Git:
     """Capabilities: ImageEncoder, DenseEncoder, AnswerScorer, Generator, TextScorer, Attributor.
 
     There is no text embedding in the image space: words exist only in the decoder, whose reading
-    of a text alone is `encode_language`.
+    of a text alone is `encode_language` and, word by word, `encode_words` (WordEncoder).
 
     Input: a 2D display image as RGB, its shorter side resized to the model's input (224 px for
     GIT-large), centre crop. Prompt: ``[CLS]`` and the bare question, without ``[SEP]``; the
@@ -70,19 +71,11 @@ class Git:
 
     def encode_language(self, texts: Sequence[str], /) -> Float[np.ndarray, "n dim"]:
         """Unit rows: the decoder's mean last hidden state of a text, read without an image."""
-        model = self.network.model
+        return encode_language(texts, self._reading)
 
-        def states(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            found: torch.Tensor = model.git(input_ids=ids, attention_mask=mask).last_hidden_state
-            return found
-
-        return encode_language(
-            texts,
-            states,
-            tokenizer=self.network.tokenizer,
-            max_length=model.config.max_position_embeddings,
-            device=model.device,
-        )
+    def encode_words(self, texts: Sequence[str], /) -> list[Float[np.ndarray, "words dim"]]:
+        """The decoder's last hidden states of each text, read without an image."""
+        return encode_words(texts, self._reading)
 
     @torch.no_grad()
     def score_texts(
@@ -141,6 +134,16 @@ class Git:
     def geometry(self, image: Image, /) -> Geometry:
         """Where the model's input square lies in the original image."""
         return input_geometry(image, frame_of(self.network.processor), fit=self.network.fit)
+
+    @property
+    def _reading(self) -> Reading:
+        model = self.network.model
+        return Reading(
+            states=partial(decoder.text_states, self.network),
+            tokenizer=self.network.tokenizer,
+            max_length=model.config.max_position_embeddings,
+            device=model.device,
+        )
 
 
 def architecture(config: Mapping[str, Json], /) -> Any:

@@ -109,6 +109,14 @@ def grid_side(model: Any, /) -> int:
     return int(vision.image_size // vision.patch_size)
 
 
+def text_states(
+    network: GitNetwork, ids: Int[torch.Tensor, "n tokens"], mask: Int[torch.Tensor, "n tokens"], /
+) -> Float[torch.Tensor, "n tokens dim"]:
+    """Last hidden states of texts that are read without an image."""
+    states: torch.Tensor = network.model.git(input_ids=ids, attention_mask=mask).last_hidden_state
+    return states
+
+
 def prompt_tokens(network: GitNetwork, prompt: str, /) -> list[int]:
     """``[CLS]`` and the question, without ``[SEP]``: the answer is its continuation."""
     question = network.tokenizer(prompt, add_special_tokens=False)["input_ids"]

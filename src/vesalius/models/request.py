@@ -27,13 +27,15 @@ from vesalius.records import Json, ModelCard
 
 DUAL = ("encode_images", "encode_texts", "dual_encoder", "score_texts")
 DENSE_DUAL = (*DUAL, "encode_dense")
-MAPPED_DUAL = (*DENSE_DUAL, "attribute")
+WORDS = "encode_words"
+MAPPED_DUAL = (*DENSE_DUAL, WORDS, "attribute")
 GENERATIVE = (
     "encode_images",
     "encode_dense",
     "score_texts",
     "score_answers",
     "generate",
+    WORDS,
     "attribute",
 )
 PIPELINE = "pipeline"

@@ -15,7 +15,7 @@ from vesalius.models import dialogue, towers
 from vesalius.models import options as declared
 from vesalius.models import smolvlm_answers as written
 from vesalius.models.checkpoint import Checkpoint, card_of
-from vesalius.models.language import encode_language
+from vesalius.models.language import Reading, encode_language, encode_words
 from vesalius.models.loading import load_weights
 from vesalius.models.memory import LastImage
 from vesalius.models.preprocessing import Fit, InputFrame, input_geometry
@@ -39,7 +39,8 @@ class SmolVlm:
     always those of the global tile.
 
     Text: the checkpoint's chat template; answers are ``" " + answer`` and the end of the turn.
-    There is no text embedding. Captions are asked for by `dialogue.CAPTION_REQUEST`.
+    There is no text embedding; what the language model makes of a text alone is `encode_language`
+    and `encode_words` (WordEncoder). Captions are asked for by `dialogue.CAPTION_REQUEST`.
 
     A tile that is exactly zero after normalisation would be dropped as padding by the model; no
     8-bit image can be that (its middle grey is 127.5).
@@ -83,18 +84,13 @@ class SmolVlm:
 
     def encode_language(self, texts: Sequence[str], /) -> Float[np.ndarray, "n dim"]:
         """Unit rows: the language model's mean last hidden state of a text without image."""
-        text_model, tokenizer = self.model.model.text_model, self.processor.tokenizer
         dialogue.check_plain(texts, self.processor)
+        return encode_language(texts, self._reading)
 
-        def states(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            read = text_model(input_ids=ids, attention_mask=mask, use_cache=False)
-            found: torch.Tensor = read.last_hidden_state
-            return found
-
-        longest = self.model.config.text_config.max_position_embeddings
-        return encode_language(
-            texts, states, tokenizer=tokenizer, max_length=longest, device=self.model.device
-        )
+    def encode_words(self, texts: Sequence[str], /) -> list[Float[np.ndarray, "words dim"]]:
+        """The language model's last hidden states of each text, read without an image."""
+        dialogue.check_plain(texts, self.processor)
+        return encode_words(texts, self._reading)
 
     def score_answers(
         self, image: Image, prompt: str, candidates: Sequence[str], /
@@ -198,6 +194,17 @@ class SmolVlm:
     def _patches(self, tiles: torch.Tensor) -> Float[torch.Tensor, "n patches dim"]:
         patches: torch.Tensor = self.model.model.vision_model(pixel_values=tiles).last_hidden_state
         return patches
+
+    @property
+    def _reading(self) -> Reading:
+        longest = self.model.config.text_config.max_position_embeddings
+        tokenizer = self.processor.tokenizer
+        return Reading(self._text_states, tokenizer, longest, self.model.device)
+
+    def _text_states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        read = self.model.model.text_model(input_ids=ids, attention_mask=mask, use_cache=False)
+        states: torch.Tensor = read.last_hidden_state
+        return states
 
     def _inputs(
         self, images: Sequence[Sequence[Image]], prompts: Sequence[str]

@@ -132,6 +132,15 @@ def encode_texts(towers: ClipTowers, texts: Sequence[str], /) -> Float[np.ndarra
     return encode_in_batches(check_texts(texts), encode, blank="")
 
 
+def text_states(
+    towers: ClipTowers, ids: torch.Tensor, mask: torch.Tensor, /
+) -> Float[torch.Tensor, "n tokens dim"]:
+    """Every token after the text tower's last layer norm, not projected."""
+    read = towers.model.text_model(input_ids=ids, attention_mask=mask)
+    states: torch.Tensor = read.last_hidden_state
+    return states
+
+
 def encode_dense(
     towers: ClipTowers, images: Sequence[Image], /
 ) -> Float[np.ndarray, "n rows cols dim"]:

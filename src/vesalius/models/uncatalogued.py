@@ -12,7 +12,7 @@ from vesalius.models.checkpoint import PATTERNS, read_folder_config
 from vesalius.models.locate import find_snapshot
 from vesalius.models.pipeline_files import is_pipeline
 from vesalius.models.published import PUBLISHED
-from vesalius.models.request import DUAL, ModelEntry
+from vesalius.models.request import DUAL, WORDS, ModelEntry
 from vesalius.records import Json
 
 # One tower for images, one for texts. What is none of these is taken for a chat model, whose
@@ -31,7 +31,7 @@ DUAL_ENCODERS = (
     "videoprism",
 )
 CAPABILITIES = {
-    "generic": DUAL,
+    "generic": (*DUAL, WORDS),
     "chat": ("score_texts", "score_answers", "generate"),
     "pipeline": ("generate_images",),
 }
