@@ -1,8 +1,7 @@
 """Heads that are trained by gradient: one loop for all networks, stopped early on val."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch.nn import functional
 from vesalius.fusion import networks
 from vesalius.fusion.linear import class_weights
 from vesalius.fusion.slots import Inputs, Labelled, Predict
+from vesalius.models.threads import one_thread
 
 Build = Callable[[Sequence[int], int, int], nn.Module]
 
@@ -69,7 +69,7 @@ class Trained:
 
     def fit(self, train: Labelled, val: Labelled, seed: int, /) -> Predict:
         """See the class."""
-        with torch.random.fork_rng(devices=[]), _one_thread():
+        with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(seed)
             widths = [x.shape[1] for x in train.inputs.values]
             network = self.build(widths, train.n_classes, self.hidden)
@@ -107,17 +107,6 @@ class Trained:
         kept = (torch.rand(present.shape) >= self.dropout).float()
         alive = (kept * present).sum(dim=1, keepdim=True) > 0
         return torch.where(alive, kept, torch.ones_like(kept))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small matrices are faster without helpers, and the order of sums stays the same."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _tensors(inputs: Inputs) -> tuple[list[torch.Tensor], torch.Tensor]:
