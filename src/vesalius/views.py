@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float
 
 from vesalius.capabilities import AnswerScores
 from vesalius.errors import InputError, ModelError
@@ -29,6 +30,54 @@ class Judge:
     name: str
     image_features: Callable[[Sequence[Image]], np.ndarray]
     text_features: Callable[[Sequence[str]], np.ndarray] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """Rows that have both a picture and an embedding.
+
+    Attributes:
+        pictures: grey levels from 0 to 255.
+    """
+
+    features: Float[np.ndarray, "n dim"]
+    pictures: Float[np.ndarray, "n pixels"]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLesson:
+    """How a flow from noise to pictures is learnt and followed.
+
+    Attributes:
+        side: of the pictures, in pixels.
+        channels: of the network where it is finest, a multiple of 8.
+        epochs: passes over the train rows, at most.
+        patience: epochs without a better loss on val, after which learning stops.
+        batch: train rows of one step of the optimiser.
+        rate: of learning.
+        blind: share of train rows that are shown without their embedding.
+        steps: from noise to picture.
+        guidance: how far to go from the velocity without embedding towards that with it; at 1
+            the latter is all there is.
+        seed: of the first weights, and of what is drawn while learning.
+    """
+
+    side: int
+    channels: int
+    epochs: int
+    patience: int
+    batch: int
+    rate: float
+    blind: float
+    steps: int
+    guidance: float
+    seed: int
+
+
+Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Embeddings (n, dim) and noise (n, side, side) → grey levels, (n, pixels); row by row."""
+LearnFlow = Callable[[FlowLesson, Material, Material], Draw]
+"""From rows of train and of val; the latter may be none."""
 
 
 def no_answers(sample: Sample, prompt: str, candidates: Sequence[str], /) -> AnswerScores:
@@ -109,9 +158,19 @@ def no_judge(name: str, /) -> Judge:
     raise ModelError(f"no judge {name!r} here")
 
 
+def no_flow(lesson: FlowLesson, train: Material, val: Material, /) -> Draw:
+    """Stands in a view where no network can be trained.
+
+    Raises:
+        ModelError: always.
+    """
+    n_rows = len(train.features) + len(val.features)
+    raise ModelError(f"no flow to pictures of {lesson.side} pixels from {n_rows} rows here")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Store:
-    """What a task may ask of the dataset's files and leave in the run folder.
+    """What a task may ask for beside the model, and leave in the run folder.
 
     Attributes:
         mask: label map of a sample in the grid of its image; None if it has none.
@@ -119,11 +178,13 @@ class Store:
             folder. Booleans become a PNG or, for volumes, a NIfTI mask; uint8 of a 2D sample or
             of any other size a grey PNG. Keeping the same twice changes nothing.
         judge: a fixed encoder by name, such as ``mini:biomedclip``.
+        flow: train a network that draws pictures from embeddings, where the model lies.
     """
 
     mask: Callable[[Sample], np.ndarray | None] = no_mask
     keep: Callable[[str, np.ndarray, Sample], str] = not_kept
     judge: Callable[[str], Judge] = no_judge
+    flow: LearnFlow = no_flow
 
 
 @dataclass(frozen=True, slots=True, eq=False)

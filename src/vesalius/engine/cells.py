@@ -4,9 +4,11 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from vesalius.engine.domain import forced, out_of_domain, refused
 from vesalius.engine.features import CODE_VERSION, FeatureReader
+from vesalius.engine.flows import flow_beside
 from vesalius.engine.keeping import Shelf
 from vesalius.errors import InputError, RunError
 from vesalius.records import (
@@ -153,7 +155,9 @@ def _view(job: Job, folder: RunFolder, reader: FeatureReader) -> tuple[ModelView
     """The model or control as the task sees it, and why it cannot be asked."""
     view = reader.view()
     shelf = Shelf(folder.path, job.cell, view.read)
-    view = replace(view, store=replace(view.store, keep=shelf.keep))
+    drawing = partial(reader.progress, f"{job.cell.model}: learning to draw")
+    flow = flow_beside(view.model, drawing)
+    view = replace(view, store=replace(view.store, keep=shelf.keep, flow=flow))
     reason = None
     if job.control not in MODEL_FREE:
         reason = job.task.unsuitable(view, job.data)

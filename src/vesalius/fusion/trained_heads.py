@@ -1,8 +1,7 @@
 """Heads that are trained by gradient: one loop for all networks, stopped early on val."""
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +14,7 @@ from vesalius.fusion import networks, token_networks
 from vesalius.fusion.answers import Answers, answers_of
 from vesalius.fusion.networks import Batch, Build, Shape
 from vesalius.fusion.slots import Channel, Examples, Inputs, Predict
+from vesalius.models.threads import one_thread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +76,7 @@ class Trained:
         answers = answers_of(train)
         is_class = answers.labels is not None
         widths = tuple(x.shape[1] for x in train.inputs.values)
-        with torch.random.fork_rng(devices=[]), _one_thread():
+        with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(seed)
             network = self.build(Shape(widths, answers.n_outputs, is_class, self.hidden))
             self._train(network, (train, answers), val)
@@ -108,17 +108,6 @@ class Trained:
         kept = (torch.rand(present.shape) >= self.dropout).float()
         alive = (kept * present).sum(dim=1, keepdim=True) > 0
         return torch.where(alive, kept, torch.ones_like(kept))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small matrices are faster without helpers, and the order of sums stays the same."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _float(array: np.ndarray) -> torch.Tensor:

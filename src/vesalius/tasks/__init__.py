@@ -117,6 +117,7 @@ TASKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "generation": {
             "inversion": "vesalius.tasks.inversion:inversion",
             "text-to-image": "vesalius.tasks.text_to_image:text_to_image",
+            "text-to-image-flow": "vesalius.tasks.text_to_image_flow:text_to_image_flow",
             "external": "vesalius.tasks.text_to_image:external",
         },
         "retrieval": {
@@ -138,8 +139,11 @@ TASKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 
-ON_REQUEST = frozenset({("grounding", "text-box")})
-"""Protocols that a run tries only by name: no model here was trained for what they ask."""
+ON_REQUEST = frozenset({("grounding", "text-box"), ("generation", "text-to-image-flow")})
+"""Protocols that a run tries only by name.
+
+No model here was trained for what the first asks; the second trains a network in every cell.
+"""
 
 
 def default_protocols(task: str, /) -> tuple[str, ...]:

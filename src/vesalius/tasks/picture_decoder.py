@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from vesalius.errors import InputError
-from vesalius.records import Sample
+from vesalius.records import Sample, Split
 from vesalius.tasks.generation_pictures import Picture, to_picture
 from vesalius.tasks.generation_table import Make, Studio, samples_of
 from vesalius.tasks.linear_decoder import Basis, Pairs, Ridge, fit_ridge, principal_components
+from vesalius.views import Material
 
 FeaturesOf = Callable[[Sequence[Sample]], np.ndarray]
 Noise = Callable[[Sample], np.ndarray]
@@ -33,14 +34,6 @@ class Lesson:
     strengths: tuple[float, ...]
     train_limit: int
     captioned: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """Rows that have both a picture and an embedding."""
-
-    features: Float[np.ndarray, "n dim"]
-    pictures: Float[np.ndarray, "n pixels"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,19 +63,26 @@ def check_lesson(lesson: Lesson, /, *, side: int) -> None:
 
 def learn(studio: Studio, features_of: FeaturesOf, lesson: Lesson, /) -> Decoder | None:
     """Fit the decoder; None if no train row has both a picture and an embedding."""
-    train, validation = (
-        _material(
-            studio,
-            features_of,
-            samples_of(studio.data, split, captioned=lesson.captioned, limit=lesson.train_limit),
-        )
-        for split in ("train", "val")
+    train, validation = train_and_val(
+        studio, features_of, limit=lesson.train_limit, captioned=lesson.captioned
     )
     if not len(train.features):
         return None
     basis = principal_components(train.pictures, lesson.components)
     pairs = [Pairs(m.features, basis.coordinates(m.pictures)) for m in (train, validation)]
     return Decoder(basis, fit_ridge(*pairs, strengths=lesson.strengths), train)
+
+
+def train_and_val(
+    studio: Studio, features_of: FeaturesOf, /, *, limit: int, captioned: bool
+) -> tuple[Material, Material]:
+    """What a decoder may learn from, and what it is tuned on; at most `limit` rows of each."""
+
+    def rows(split: Split) -> Material:
+        samples = samples_of(studio.data, split, captioned=captioned, limit=limit)
+        return _material(studio, features_of, samples)
+
+    return rows("train"), rows("val")
 
 
 def decoding(
@@ -101,7 +101,7 @@ def decoding(
         if decoder is None:
             return [None] * len(samples)
         features = features_of(samples).astype(np.float64)
-        known = _complete(features)
+        known = complete_rows(features)
         coordinates = decoder.ridge(np.where(known[:, None], features, 0.0))
         if noise is not None:
             coordinates = coordinates + np.stack([noise(sample) for sample in samples])
@@ -120,7 +120,7 @@ def nearest(decoder: Decoder | None, features_of: FeaturesOf, /, *, side: int) -
         if decoder is None:
             return [None] * len(samples)
         features = features_of(samples).astype(np.float64)
-        known = _complete(features)
+        known = complete_rows(features)
         # rounded, for the last bits depend on how many rows are multiplied at once
         cosines = (np.where(known[:, None], features, 0.0) @ decoder.train.features.T).round(6)
         found = decoder.train.pictures[cosines.argmax(axis=1)]
@@ -131,7 +131,7 @@ def nearest(decoder: Decoder | None, features_of: FeaturesOf, /, *, side: int) -
     return make
 
 
-def _complete(features: Float[np.ndarray, "n dim"]) -> Bool[np.ndarray, " n"]:
+def complete_rows(features: Float[np.ndarray, "n dim"], /) -> Bool[np.ndarray, " n"]:
     """Which rows have no NaN."""
     found: np.ndarray = np.isfinite(features)
     return np.asarray(found.all(axis=1))
@@ -143,6 +143,6 @@ def _material(studio: Studio, features_of: FeaturesOf, samples: Sequence[Sample]
     if not readable:
         return Material(np.zeros((0, 1)), np.zeros((0, studio.side**2)))
     features = features_of(readable).astype(np.float64)
-    known = _complete(features)
+    known = complete_rows(features)
     flat = np.stack([pictures[sample.id].reshape(-1) for sample in readable])
     return Material(features[known], flat[known].astype(np.float64))

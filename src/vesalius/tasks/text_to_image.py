@@ -90,9 +90,7 @@ class TextToImage:
 
     def unsuitable(self, view: ModelView, data: TaskData, /) -> str | None:
         """Why there is no text to condition on, or nothing to learn from."""
-        if not isinstance(view.model, (ModelFree, TextEncoder, LanguageEncoder)):
-            return "model does not embed texts"
-        return unsuitable_samples(data, captioned=True)
+        return unsuitable_captions(view, data)
 
     def expected(self, data: TaskData, /) -> tuple[str, ...]:
         """Ids of the test rows with a caption."""
@@ -106,7 +104,7 @@ class TextToImage:
             return
         studio = Studio(view, data, self.side, view.store.judge(self.judge), "text-to-image")
         if isinstance(view.model, ModelFree):
-            make = _without_model(studio, view.model, limit=self.train_limit)
+            make = without_model(studio, view.model, limit=self.train_limit)
         else:
             make = self._drawing(studio)
         samples = samples_of(data, "test", captioned=True)
@@ -115,9 +113,7 @@ class TextToImage:
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
         """Likeness with the caption's own picture, distances of the set, agreement."""
         del card
-        rows = np.arange(predictions.n_rows)
-        likeness = score_pictures(predictions, rows, judge=self.judge, side=self.side)
-        return [*likeness, agreement(predictions, rows, judge=self.judge)]
+        return score_drawn(predictions, judge=self.judge, side=self.side)
 
     def _drawing(self, studio: Studio) -> Make:
         features_of = caption_features(studio)
@@ -178,7 +174,7 @@ class External:
             return
         studio = Studio(view, data, self.side, view.store.judge(self.judge), "external")
         if isinstance(view.model, ModelFree):
-            make = _without_model(studio, view.model)
+            make = without_model(studio, view.model)
         else:
             make = _asked(studio)
         samples = samples_of(data, "test", captioned=True)
@@ -187,9 +183,7 @@ class External:
     def score(self, predictions: Predictions, card: DatasetCard, /) -> list[Scored]:
         """Likeness with the caption's own picture, distances of the set, agreement."""
         del card
-        rows = np.arange(predictions.n_rows)
-        likeness = score_pictures(predictions, rows, judge=self.judge, side=self.side)
-        return [*likeness, agreement(predictions, rows, judge=self.judge)]
+        return score_drawn(predictions, judge=self.judge, side=self.side)
 
 
 def text_to_image(settings: Mapping[str, Json], /) -> TextToImage:
@@ -213,6 +207,20 @@ def external(settings: Mapping[str, Json], /) -> External:
     if task.side < MIN_SIDE:
         raise InputError(f"side: expected at least {MIN_SIDE} pixels, got {task.side}")
     return task
+
+
+def unsuitable_captions(view: ModelView, data: TaskData, /) -> str | None:
+    """Why there is no text to condition a decoder on, or nothing to learn from."""
+    if not isinstance(view.model, (ModelFree, TextEncoder, LanguageEncoder)):
+        return "model does not embed texts"
+    return unsuitable_samples(data, captioned=True)
+
+
+def score_drawn(predictions: Predictions, /, *, judge: str, side: int) -> list[Scored]:
+    """Metrics of a table with one picture for each caption."""
+    rows = np.arange(predictions.n_rows)
+    likeness = score_pictures(predictions, rows, judge=judge, side=side)
+    return [*likeness, agreement(predictions, rows, judge=judge)]
 
 
 def caption_features(studio: Studio, /) -> FeaturesOf:
@@ -243,6 +251,7 @@ def _asked(studio: Studio) -> Make:
     return make
 
 
-def _without_model(studio: Studio, model: ModelFree, *, limit: int = 2000) -> Make:
+def without_model(studio: Studio, model: ModelFree, /, *, limit: int = 2000) -> Make:
+    """Pictures by a control, from train rows with a caption."""
     train = samples_of(studio.data, "train", captioned=True, limit=limit)
     return model_free_pictures(model, studio.pictures(train), side=studio.side)
