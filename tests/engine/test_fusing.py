@@ -12,13 +12,11 @@ from typer.testing import CliRunner
 
 from vesalius.cli import app, main
 from vesalius.data.phantom import write_phantom
-from vesalius.engine.fusing import (
-    Kitchen,
-    fusion_cohort,
-    labels_of,
-    split_slot,
-    tabular_values,
-)
+from vesalius.engine.fusing import fusion_cohort
+from vesalius.engine.fusion_goals import labels_of
+from vesalius.engine.fusion_names import split_slot
+from vesalius.engine.fusion_slots import Encoders
+from vesalius.engine.fusion_tables import tabular_values
 from vesalius.engine.sources import ModelSource
 from vesalius.errors import UsageError
 from vesalius.records import DatasetCard, Sample
@@ -35,7 +33,7 @@ class Mute:
 
 
 MODELS = {"brightness": Brightness(), "mute": Mute()}
-KITCHEN = Kitchen(lambda name: ModelSource(MODELS[name].card, lambda: MODELS[name]))
+ENCODERS = Encoders(lambda name: ModelSource(MODELS[name].card, lambda: MODELS[name]))
 
 
 def sample(name: str, split: str = "train", **extra: str | float | None) -> Sample:
@@ -45,21 +43,39 @@ def sample(name: str, split: str = "train", **extra: str | float | None) -> Samp
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("tabular", ("", "tabular")),
-        ("clip:image", ("clip", "image")),
-        ("mini:clip:text", ("mini:clip", "text")),
-        ("clip[fit=pad]:prior", ("clip[fit=pad]", "prior")),
+        ("tabular", ("", "tabular", {})),
+        ("tabular[columns=age+sex]", ("", "tabular", {"columns": "age+sex"})),
+        ("clip:image", ("clip", "image", {})),
+        ("mini:clip:text[column=history]", ("mini:clip", "text", {"column": "history"})),
+        ("clip[fit=pad]:prior", ("clip[fit=pad]", "prior", {})),
+        ("clip:volume[window=lung]", ("clip", "volume", {"window": "lung"})),
     ],
 )
-def test_slots_are_named_by_model_and_kind(name: str, expected: tuple[str, str]) -> None:
-    """The last word is the kind, whatever the model is called."""
-    assert split_slot(name) == expected
+def test_slots_are_named_by_model_and_kind(
+    name: str, expected: tuple[str, str, dict[str, str]]
+) -> None:
+    """The last word is the kind, whatever the model is called; options stand in brackets."""
+    found = split_slot(name)
+    assert (found.model, found.kind, dict(found.options)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("clip:question[column=x]", "unknown option 'column'; it has none"),
+        ("clip:text[row=x]", "unknown option 'row'; it has column"),
+    ],
+)
+def test_options_that_a_slot_has_not_are_refused(name: str, message: str) -> None:
+    """With those that it has."""
+    with pytest.raises(UsageError, match=message):
+        split_slot(name)
 
 
 @pytest.mark.parametrize("name", ["clip", "clip:img", ":image", "table"])
 def test_other_slots_are_refused(name: str) -> None:
     """With the forms that there are."""
-    with pytest.raises(UsageError, match="expected tabular or MODEL:image, MODEL:text"):
+    with pytest.raises(UsageError, match="expected tabular or MODEL:image, MODEL:volume"):
         split_slot(name)
 
 
@@ -76,6 +92,12 @@ def test_a_table_becomes_numbers_as_train_rows_have_them() -> None:
         tabular_values(card, samples),
         [[40, 1, 0], [np.nan, 0, 1], [60, np.nan, np.nan], [50, 0, 0]],
     )
+    np.testing.assert_array_equal(
+        tabular_values(card, samples, columns=("sex",)),
+        [[1, 0], [0, 1], [np.nan, np.nan], [0, 0]],
+    )
+    with pytest.raises(UsageError, match=r"no column 'sec' \(did you mean 'sex'\?\)"):
+        tabular_values(card, samples, columns=("sec",))
     with pytest.raises(UsageError, match="names no columns under `tabular`"):
         tabular_values(DatasetCard("x"), samples)
 
@@ -105,7 +127,10 @@ def test_features_stand_beside_their_samples(tmp_path: Path) -> None:
     samples = tuple(replace(s, caption=None) if s.id == "s0040" else s for s in data.samples)
     data = replace(data, samples=samples[::-1])
     names = ["brightness:image", "brightness:text"]
-    cohort = fusion_cohort(data, names, KITCHEN)
+    prepared = fusion_cohort(data, names, ENCODERS)
+    cohort = prepared.cohort
+    assert prepared.problems == {"brightness:image": {"s0030": "unknown_format"}}
+    assert prepared.keys == tuple(sorted(s.id for s in samples))
     ids = sorted(s.id for s in samples)
     image, text = cohort.slots
     assert [image.name, text.name] == names
@@ -116,8 +141,9 @@ def test_features_stand_beside_their_samples(tmp_path: Path) -> None:
     angle = np.asarray(Pillow.open(path)).mean() / 255 * np.pi / 2
     np.testing.assert_allclose(image.values[place], [np.cos(angle), np.sin(angle)], atol=1e-5)
     by_id = {s.id: s for s in samples}
-    assert cohort.classes == ("dark", "bright")
-    assert [cohort.classes[i] for i in cohort.labels] == [by_id[i].labels[0] for i in ids]
+    goal = cohort.goal
+    assert goal.names == ("dark", "bright")
+    assert [goal.names[i] for i in goal.labels] == [by_id[i].labels[0] for i in ids]
     assert cohort.patients.tolist() == [by_id[i].patient for i in ids]
     assert cohort.split.tolist() == [by_id[i].split for i in ids]
 
@@ -126,12 +152,12 @@ def test_what_a_dataset_or_model_has_not_is_said(tmp_path: Path) -> None:
     """Before anything is fitted."""
     data = squares(tmp_path / "data", n_patients=12)
     with pytest.raises(UsageError, match="brightness:prior: no row of squares has an earlier"):
-        fusion_cohort(data, ["brightness:prior"], KITCHEN)
+        fusion_cohort(data, ["brightness:prior"], ENCODERS)
     with pytest.raises(UsageError, match="mute:text: the model does not embed texts"):
-        fusion_cohort(data, ["mute:text"], KITCHEN)
+        fusion_cohort(data, ["mute:text"], ENCODERS)
     unlabelled = replace(data, samples=tuple(replace(s, labelled=False) for s in data.samples))
     with pytest.raises(UsageError, match="no row has a label"):
-        fusion_cohort(unlabelled, ["brightness:image"], KITCHEN)
+        fusion_cohort(unlabelled, ["brightness:image"], ENCODERS)
 
 
 def test_the_command_prints_and_writes_the_study(
@@ -152,17 +178,24 @@ def test_the_command_prints_and_writes_the_study(
     assert [r["slot"] for r in rows if r["variant"] == "single"] == names
     fused = [r for r in rows if r["variant"] == "fused"]
     assert [r["head"] for r in fused] == ["concat", "late-average"]
-    assert all(0 <= float(r["auroc"]) <= 1 and r["p_holm"] for r in fused)
+    assert all(0 <= float(r["value"]) <= 1 and r["p_holm"] for r in fused)
+    assert {r["metric"] for r in rows} == {"auroc"}
     assert len(rows) == 3 + 2 * (1 + 2 * 3)
+    with (tmp_path / "out" / "curves.csv").open() as stream:
+        curves = list(csv.DictReader(stream))
+    assert [r["share_missing"] for r in curves] == ["0.25", "0.5", "0.75"] * 3
     with (tmp_path / "out" / "contributions.csv").open() as stream:
-        assert [r["slot"] for r in csv.DictReader(stream)] == names
+        assert [r["slot"] for r in csv.DictReader(stream)] == [*names, "nothing"]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--head", "concatenate"], "unknown head 'concatenate' (did you mean 'concat'?)"),
-        (["--target", "grey"], "target 'grey': name one of the classes: dark, bright"),
+        (
+            ["--target", "grey"],
+            "target 'grey': name a column of samples or one of the classes: dark, bright",
+        ),
         ([], "expected two or more slots of different names, got ['tabular']"),
     ],
 )

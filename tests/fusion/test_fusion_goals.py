@@ -43,7 +43,9 @@ def parts() -> Parts:
     return parts_of(vectors(), width=8)
 
 
-@pytest.mark.parametrize("head", [h for n, h in HEADS.items() if n != "gap-shift"], ids=lambda h: h.name)
+@pytest.mark.parametrize(
+    "head", [h for n, h in HEADS.items() if n != "gap-shift"], ids=lambda h: h.name
+)
 def test_every_head_tells_vectors(head: Head, parts: Parts) -> None:
     """With less error than the mean of train, and with more when an input is missing."""
     predict = head.fit(parts.train, parts.val, 0)

@@ -13,7 +13,7 @@ from vesalius.catalog import describe, open_model, parse_model
 from vesalius.commands.terminal import console, counting, progress_bars
 from vesalius.data.manifest import load_dataset
 from vesalius.engine.fusing import fusion_cohort
-from vesalius.engine.fusion_slots import Kitchen
+from vesalius.engine.fusion_slots import Encoders
 from vesalius.engine.sources import ModelSource
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.fusion.heads import HEADS
@@ -65,8 +65,8 @@ def fuse_command(  # noqa: PLR0913 - each is one option of the command
     """Make the study, print it, and write its tables and page."""
     chosen = choose_heads(heads)
     with progress_bars() as progress:
-        kitchen = Kitchen(find_model, user_cache(), progress)
-        prepared = fusion_cohort(load_dataset(data), features, kitchen, task=task, target=target)
+        encoders = Encoders(find_model, user_cache(), progress)
+        prepared = fusion_cohort(load_dataset(data), features, encoders, task=task, target=target)
         watch = counting(progress, "fits")
         study = fusion_study(prepared.cohort, chosen, settings=settings, watch=watch)
     make_folder(out)

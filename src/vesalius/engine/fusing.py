@@ -8,7 +8,7 @@ import numpy as np
 from vesalius.data.manifest import Dataset
 from vesalius.engine.fusion_goals import GOALS
 from vesalius.engine.fusion_names import split_slot
-from vesalius.engine.fusion_slots import Kitchen, Larder
+from vesalius.engine.fusion_slots import Encoders, SlotReader
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.fusion.cohort import Cohort
 
@@ -32,7 +32,7 @@ class Prepared:
 def fusion_cohort(
     dataset: Dataset,
     features: Sequence[str],
-    kitchen: Kitchen,
+    encoders: Encoders,
     /,
     *,
     task: str = "classification",
@@ -43,7 +43,7 @@ def fusion_cohort(
     Args:
         dataset: with what the task needs.
         features: names of slots, see `vesalius.engine.fusion_names`.
-        kitchen: where features come from.
+        encoders: where features come from.
         task: ``classification``, ``vqa``, ``retrieval`` or ``generation``.
         target: a class or column (classification); ``closed`` or ``open`` questions (vqa); the
             slot that is to be found (retrieval).
@@ -59,13 +59,13 @@ def fusion_cohort(
     names = [split_slot(feature) for feature in features]
     if target in features:
         raise UsageError(f"target {target!r} is among the features, which would give it away")
-    larder = Larder(dataset, kitchen)
-    units, goal = GOALS[task](larder, target, WIDTH)
+    slots = SlotReader(dataset, encoders)
+    units, goal = GOALS[task](slots, target, WIDTH)
     cohort = Cohort(
-        slots=tuple(larder.slot(name, units) for name in names),
+        slots=tuple(slots.slot(name, units) for name in names),
         goal=goal,
         patients=np.array([unit.sample.patient for unit in units]),
         split=np.array([unit.sample.split for unit in units]),
     )
-    problems = {slot: found for slot, found in larder.problems.items() if found}
+    problems = {slot: found for slot, found in slots.problems.items() if found}
     return Prepared(cohort, tuple(unit.key for unit in units), problems)

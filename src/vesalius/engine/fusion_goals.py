@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from vesalius.engine.fusion_names import KINDS, SlotName, split_slot
-from vesalius.engine.fusion_slots import Larder, Unit
+from vesalius.engine.fusion_slots import SlotReader, Unit
 from vesalius.errors import DataError, UsageError, did_you_mean
 from vesalius.fusion.goals import AnswerClasses, Classes, Goal, Pictures, partners, pictures
 from vesalius.records import SPLITS, DatasetCard, Sample
@@ -18,14 +18,14 @@ MOST_ANSWERS = 256
 MOST_CLASSES = 50
 SIDE = 64
 
-Make = Callable[[Larder, str | None, int], tuple[list[Unit], Goal]]
+Make = Callable[[SlotReader, str | None, int], tuple[list[Unit], Goal]]
 
 
-def class_goal(larder: Larder, target: str | None, width: int, /) -> tuple[list[Unit], Classes]:
+def class_goal(slots: SlotReader, target: str | None, width: int, /) -> tuple[list[Unit], Classes]:
     """Samples with a class: of the dataset's classes, or the words of another column.
 
     Args:
-        larder: the dataset.
+        slots: the dataset.
         target: of a multilabel dataset, the class to be told from all others, default the card's
             ``positive``; or the name of a column, whose words are the classes.
         width: changes nothing here.
@@ -34,7 +34,7 @@ def class_goal(larder: Larder, target: str | None, width: int, /) -> tuple[list[
         UsageError: for an unknown class or column, or none where one is needed.
     """
     del width
-    dataset = larder.dataset
+    dataset = slots.dataset
     rows = sorted(dataset.samples, key=lambda s: s.id)
     if target is not None and target not in dataset.card.classes:
         known = {column for s in rows for column in s.extra}
@@ -89,12 +89,12 @@ def labels_of(
 
 
 def answer_goal(
-    larder: Larder, target: str | None, width: int, /
+    slots: SlotReader, target: str | None, width: int, /
 ) -> tuple[list[Unit], AnswerClasses]:
     """Questions with the frequent answers of train as classes.
 
     Args:
-        larder: the dataset.
+        slots: the dataset.
         target: ``closed`` (the default) or ``open``; the two are never mixed.
         width: changes nothing here.
 
@@ -102,7 +102,7 @@ def answer_goal(
         UsageError: for another target, or a dataset without such questions.
     """
     del width
-    kind, dataset = target or CLOSED, larder.dataset
+    kind, dataset = target or CLOSED, slots.dataset
     if kind not in (CLOSED, OPEN):
         raise UsageError(f"target {kind!r}: expected {CLOSED} or {OPEN} questions")
     data = TaskData(dataset.card, dataset.samples, questions=dataset.questions)
@@ -129,11 +129,11 @@ def _allowed(one: Asked, place: Mapping[str, int]) -> Bool[np.ndarray, " answers
     return found if found.any() else ~found
 
 
-def partner_goal(larder: Larder, target: str | None, width: int, /) -> tuple[list[Unit], Goal]:
+def partner_goal(slots: SlotReader, target: str | None, width: int, /) -> tuple[list[Unit], Goal]:
     """Samples whose partner, another slot, is to be found among all partners of the split.
 
     Args:
-        larder: the dataset.
+        slots: the dataset.
         target: a slot of one vector a row, such as ``mini:biomedclip:text``.
         width: most principal components of the partners that are kept.
 
@@ -141,8 +141,8 @@ def partner_goal(larder: Larder, target: str | None, width: int, /) -> tuple[lis
         UsageError: without a target, or for one that is no such slot.
     """
     name = _partner(target)
-    units = [Unit(s) for s in sorted(larder.dataset.samples, key=lambda s: s.id)]
-    slot = larder.slot(name, units)
+    units = [Unit(s) for s in sorted(slots.dataset.samples, key=lambda s: s.id)]
+    slot = slots.slot(name, units)
     known = np.flatnonzero(slot.present).tolist()
     units = [units[i] for i in known]
     train = np.flatnonzero([unit.sample.split == "train" for unit in units])
@@ -164,11 +164,13 @@ def _partner(target: str | None) -> SlotName:
     return name
 
 
-def picture_goal(larder: Larder, target: str | None, width: int, /) -> tuple[list[Unit], Pictures]:
+def picture_goal(
+    slots: SlotReader, target: str | None, width: int, /
+) -> tuple[list[Unit], Pictures]:
     """Samples whose image is to be drawn, grey and small.
 
     Args:
-        larder: the dataset.
+        slots: the dataset.
         target: none.
         width: most principal components of pictures that are kept.
 
@@ -178,16 +180,16 @@ def picture_goal(larder: Larder, target: str | None, width: int, /) -> tuple[lis
     if target is not None:
         raise UsageError(f"generation draws the image of a sample and has no target {target!r}")
     units, shown = [], []
-    for sample in sorted(larder.dataset.samples, key=lambda s: s.id):
+    for sample in sorted(slots.dataset.samples, key=lambda s: s.id):
         try:
-            shown.append(picture_of(larder.dataset.read(sample), side=SIDE))
+            shown.append(picture_of(slots.dataset.read(sample), side=SIDE))
         except DataError as error:
-            larder.problems.setdefault("pictures", {})[sample.id] = error.reason
+            slots.problems.setdefault("pictures", {})[sample.id] = error.reason
             continue
         units.append(Unit(sample))
     train = np.flatnonzero([unit.sample.split == "train" for unit in units])
     if not len(train):
-        raise UsageError(f"{larder.dataset.card.name}: no train image can be read")
+        raise UsageError(f"{slots.dataset.card.name}: no train image can be read")
     return units, pictures(np.stack(shown), train, width=width)
 
 

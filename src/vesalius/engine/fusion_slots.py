@@ -14,6 +14,7 @@ from vesalius.data.rows import named_file
 from vesalius.engine.features import FeatureReader
 from vesalius.engine.fusion_names import TABULAR, SlotName
 from vesalius.engine.fusion_tables import tabular_values
+from vesalius.engine.prior_features import prior_features
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.engine.sources import LazyModel, ModelSource, hash_dataset
 from vesalius.errors import DataError, UsageError, did_you_mean
@@ -26,7 +27,7 @@ MOST_WORDS = 77
 
 
 @dataclass(frozen=True, slots=True)
-class Kitchen:
+class Encoders:
     """What features are made with.
 
     Attributes:
@@ -53,7 +54,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Larder:
+class SlotReader:
     """A dataset and the models that features are made with; each model is loaded once.
 
     Attributes:
@@ -61,7 +62,7 @@ class Larder:
     """
 
     dataset: Dataset
-    kitchen: Kitchen
+    encoders: Encoders
     problems: dict[str, dict[str, str]] = field(default_factory=dict)
     models: dict[str, LazyModel] = field(default_factory=dict)
 
@@ -83,7 +84,7 @@ class Larder:
 
     def reader(self, name: SlotName, samples: Sequence[Sample], /) -> FeatureReader:
         """The model of a slot, about to look at the images of samples."""
-        source = self.kitchen.find(name.model)
+        source = self.encoders.find(name.model)
         lazy = self.models.setdefault(name.model, LazyModel(source.load))
         dataset, window = self.dataset, name.options.get("window")
         if window is not None:
@@ -91,9 +92,9 @@ class Larder:
         return FeatureReader(
             lazy=lazy,
             card=source.card,
-            source=hash_dataset(dataset, samples, progress=self.kitchen.progress),
-            store=FeatureStore(None if source.is_ephemeral else self.kitchen.cache),
-            progress=self.kitchen.progress,
+            source=hash_dataset(dataset, samples, progress=self.encoders.progress),
+            store=FeatureStore(None if source.is_ephemeral else self.encoders.cache),
+            progress=self.encoders.progress,
         )
 
     def _of_texts(self, name: SlotName, units: Sequence[Unit]) -> Slot:
@@ -131,10 +132,7 @@ class Larder:
             raise UsageError(f"{name.text}: no row of {self.dataset.card.name} has {what}{reasons}")
         samples = list(shown.values())
         reader = self.reader(name, samples)
-        rows = {
-            "patches": reader.patch_features,
-            "with-prior": reader.prior_features,
-        }.get(name.kind, reader.image_features)(samples)
+        rows = _seen(reader, name.kind, samples)
         problems.update(reader.problems)
         place = {key: i for i, key in enumerate(shown)}
         values = np.full((len(units), *rows.shape[1:]), np.nan, dtype=rows.dtype)
@@ -180,6 +178,16 @@ def _text(name: SlotName, unit: Unit) -> str | None:
     if isinstance(text, float):
         raise UsageError(f"{name.text}: column {column!r} holds numbers; use it under tabular")
     return text
+
+
+def _seen(
+    reader: FeatureReader, kind: str, samples: Sequence[Sample]
+) -> Float[np.ndarray, "n *feature"]:
+    if kind == "patches":
+        return reader.patch_features(samples)
+    if kind == "with-prior":
+        return prior_features(reader, samples)
+    return reader.image_features(samples)
 
 
 def _embedded(reader: FeatureReader, texts: Sequence[str]) -> Float[np.ndarray, "n dim"]:
