@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from vesalius import metrics as metrics
     from vesalius.api import Result as Result
     from vesalius.api import evaluate as evaluate
+    from vesalius.api import fusion_cohort as fusion_cohort
     from vesalius.catalog import load_model as load_model
     from vesalius.data.manifest import load_dataset as load_dataset
     from vesalius.data.phantom import write_phantom as write_phantom
@@ -30,6 +31,7 @@ _PUBLIC = {
     "check_adapter": "vesalius.models.conformance",
     "compare_folders": "vesalius.engine.image_folders",
     "evaluate": "vesalius.api",
+    "fusion_cohort": "vesalius.api",
     "fusion_study": "vesalius.fusion.study",
     "holm": "vesalius.stats",
     "inspect_model": "vesalius.engine.inspection",

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from vesalius.cli import app, main
 from vesalius.data.phantom import write_phantom
-from vesalius.engine.fusing import fusion_cohort
+from vesalius.engine.fusing import prepare_cohort
 from vesalius.engine.fusion_goals import labels_of
 from vesalius.engine.fusion_names import split_slot
 from vesalius.engine.fusion_slots import Encoders
@@ -127,7 +127,7 @@ def test_features_stand_beside_their_samples(tmp_path: Path) -> None:
     samples = tuple(replace(s, caption=None) if s.id == "s0040" else s for s in data.samples)
     data = replace(data, samples=samples[::-1])
     names = ["brightness:image", "brightness:text"]
-    prepared = fusion_cohort(data, names, ENCODERS)
+    prepared = prepare_cohort(data, names, ENCODERS)
     cohort = prepared.cohort
     assert prepared.problems == {"brightness:image": {"s0030": "unknown_format"}}
     assert prepared.keys == tuple(sorted(s.id for s in samples))
@@ -152,12 +152,12 @@ def test_what_a_dataset_or_model_has_not_is_said(tmp_path: Path) -> None:
     """Before anything is fitted."""
     data = squares(tmp_path / "data", n_patients=12)
     with pytest.raises(UsageError, match="brightness:prior: no row of squares has an earlier"):
-        fusion_cohort(data, ["brightness:prior"], ENCODERS)
+        prepare_cohort(data, ["brightness:prior"], ENCODERS)
     with pytest.raises(UsageError, match="mute:text: the model does not embed texts"):
-        fusion_cohort(data, ["mute:text"], ENCODERS)
+        prepare_cohort(data, ["mute:text"], ENCODERS)
     unlabelled = replace(data, samples=tuple(replace(s, labelled=False) for s in data.samples))
     with pytest.raises(UsageError, match="no row has a label"):
-        fusion_cohort(unlabelled, ["brightness:image"], ENCODERS)
+        prepare_cohort(unlabelled, ["brightness:image"], ENCODERS)
 
 
 def test_the_command_prints_and_writes_the_study(

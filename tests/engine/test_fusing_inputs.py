@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 from small_world import Brightness, squares
 
 from vesalius.data.manifest import Dataset
-from vesalius.engine.fusing import fusion_cohort
+from vesalius.engine.fusing import prepare_cohort
 from vesalius.engine.fusion_slots import Encoders
 from vesalius.engine.sources import ModelSource
 from vesalius.errors import UsageError
@@ -93,7 +93,7 @@ def test_other_columns_name_images_and_texts(tmp_path: Path, encoders) -> None:
     """Files of a column, its words, and what is empty there is missing."""
     data = world(tmp_path / "data")
     names = ["m:image[column=scan]", "m:text[column=history]", "m:prior"]
-    cohort = fusion_cohort(data, names, encoders[1]).cohort
+    cohort = prepare_cohort(data, names, encoders[1]).cohort
     ordered = sorted(data.samples, key=lambda s: s.id)
     scan, history, prior = cohort.slots
     assert scan.present.tolist() == [s.extra["scan"] is not None for s in ordered]
@@ -112,7 +112,7 @@ def test_an_image_beside_its_prior_is_encoded_once(tmp_path: Path, encoders) -> 
     data = world(tmp_path / "data")
     made = Encoders(lambda name: ModelSource(model.card, lambda: model), tmp_path / "cache")
     names = ["m:with-prior", "m:text"]
-    first = fusion_cohort(data, names, made).cohort.slots[0]
+    first = prepare_cohort(data, names, made).cohort.slots[0]
     ordered = sorted(data.samples, key=lambda s: s.id)
     for i in (0, 1):
         read = [np.asarray(Pillow.open(p)).mean() for p in (ordered[i].image,)]
@@ -122,19 +122,19 @@ def test_an_image_beside_its_prior_is_encoded_once(tmp_path: Path, encoders) -> 
         expected = [np.cos(difference), np.sin(difference)]
         np.testing.assert_allclose(first.values[i], expected, atol=1e-5)
     before = model.n_encoded
-    again = fusion_cohort(data, names, made).cohort.slots[0]
+    again = prepare_cohort(data, names, made).cohort.slots[0]
     np.testing.assert_array_equal(first.values, again.values)
     assert model.n_encoded == before
     changed = next(s for s in ordered if s.prior_image is not None)
     Pillow.fromarray(np.full((24, 24), 3, np.uint8)).save(changed.prior_image)
-    fusion_cohort(replace(data, _digests={}), names, made)
+    prepare_cohort(replace(data, _digests={}), names, made)
     assert model.n_encoded == before + 1
 
 
 def test_patches_and_words_are_tokens(tmp_path: Path, encoders) -> None:
     """Each patch and each word by hand; shorter texts are padded with what is missing."""
     data = world(tmp_path / "data")
-    cohort = fusion_cohort(data, ["m:patches", "m:words"], encoders[1]).cohort
+    cohort = prepare_cohort(data, ["m:patches", "m:words"], encoders[1]).cohort
     patches, words = cohort.slots
     ordered = sorted(data.samples, key=lambda s: s.id)
     grey = np.asarray(Pillow.open(ordered[4].image)).astype(np.float64)
@@ -150,7 +150,7 @@ def test_words_of_a_column_are_classes(tmp_path: Path, encoders) -> None:
     """In alphabetical order; rows without one take no part, numbers are no classes."""
     data = world(tmp_path / "data")
     names = ["m:image", "m:text"]
-    prepared = fusion_cohort(data, names, encoders[1], target="outcome")
+    prepared = prepare_cohort(data, names, encoders[1], target="outcome")
     goal = prepared.cohort.goal
     assert isinstance(goal, Classes)
     assert goal.names == ("no", "yes")
@@ -158,14 +158,14 @@ def test_words_of_a_column_are_classes(tmp_path: Path, encoders) -> None:
     assert [goal.names[i] for i in goal.labels] == [by_id[key] for key in prepared.keys]
     assert len(prepared.keys) == len(by_id) < len(data.samples)
     with pytest.raises(UsageError, match="target 'dose': expected a column of at most 50"):
-        fusion_cohort(data, names, encoders[1], target="dose")
+        prepare_cohort(data, names, encoders[1], target="dose")
 
 
 def test_questions_are_rows_of_their_own(tmp_path: Path, encoders) -> None:
     """Closed ones have their choices; open ones the answers of train, others count as unknown."""
     data = world(tmp_path / "data")
     names = ["m:image", "m:question"]
-    closed = fusion_cohort(data, names, encoders[1], task="vqa")
+    closed = prepare_cohort(data, names, encoders[1], task="vqa")
     goal = closed.cohort.goal
     assert isinstance(goal, AnswerClasses)
     assert set(goal.names) == {"yes", "no"}
@@ -174,22 +174,22 @@ def test_questions_are_rows_of_their_own(tmp_path: Path, encoders) -> None:
     bright = {s.id: s.labels == ("bright",) for s in data.samples}
     answered = [goal.names[i] == "yes" for i in goal.labels]
     assert answered == [bright[key.rpartition("/")[2]] for key in closed.keys]
-    opened = fusion_cohort(data, names, encoders[1], task="vqa", target="open").cohort
+    opened = prepare_cohort(data, names, encoders[1], task="vqa", target="open").cohort
     assert set(opened.goal.names) == {"here", "there"}
     unknown = opened.goal.labels < 0
     assert unknown.any()
     assert set(opened.split[unknown]) == {"test"}
     with pytest.raises(UsageError, match="target 'half': expected closed or open"):
-        fusion_cohort(data, names, encoders[1], task="vqa", target="half")
+        prepare_cohort(data, names, encoders[1], task="vqa", target="half")
     with pytest.raises(UsageError, match="m:question: no row of squares has a question; ask"):
-        fusion_cohort(data, names, encoders[1])
+        prepare_cohort(data, names, encoders[1])
 
 
 def test_a_slot_can_be_what_is_found(tmp_path: Path, encoders) -> None:
     """Rows without it take no part; equal partners are the same; it is no input as well."""
     data = world(tmp_path / "data")
     names = ["m:image", "m:text[column=history]"]
-    prepared = fusion_cohort(data, names, encoders[1], task="retrieval", target="m:text")
+    prepared = prepare_cohort(data, names, encoders[1], task="retrieval", target="m:text")
     goal = prepared.cohort.goal
     assert isinstance(goal, Partners)
     word = {s.id: s.labels[0] for s in data.samples}
@@ -197,7 +197,7 @@ def test_a_slot_can_be_what_is_found(tmp_path: Path, encoders) -> None:
     same = goal.same.tolist()
     assert all((a == b) == (x == y) for a, x in zip(found, same, strict=True)
                for b, y in zip(found[:3], same[:3], strict=True))  # fmt: skip
-    prior = fusion_cohort(data, names, encoders[1], task="retrieval", target="m:prior")
+    prior = prepare_cohort(data, names, encoders[1], task="retrieval", target="m:prior")
     assert len(prior.keys) == sum(s.prior_image is not None for s in data.samples)
     for target, message in (
         (None, "retrieval needs --target"),
@@ -205,7 +205,7 @@ def test_a_slot_can_be_what_is_found(tmp_path: Path, encoders) -> None:
         ("m:words", "expected MODEL:image"),
     ):
         with pytest.raises(UsageError, match=message):
-            fusion_cohort(data, names, encoders[1], task="retrieval", target=target)
+            prepare_cohort(data, names, encoders[1], task="retrieval", target=target)
 
 
 def test_pictures_can_be_what_is_drawn(tmp_path: Path, encoders) -> None:
@@ -213,7 +213,7 @@ def test_pictures_can_be_what_is_drawn(tmp_path: Path, encoders) -> None:
     data = world(tmp_path / "data")
     (tmp_path / "data" / "images" / "s0030.png").write_bytes(b"broken")
     names = ["m:text", "m:prior"]
-    prepared = fusion_cohort(data, names, encoders[1], task="generation")
+    prepared = prepare_cohort(data, names, encoders[1], task="generation")
     goal = prepared.cohort.goal
     assert isinstance(goal, Pictures)
     assert "s0030" not in prepared.keys
@@ -223,7 +223,7 @@ def test_pictures_can_be_what_is_drawn(tmp_path: Path, encoders) -> None:
     mean = np.asarray(Pillow.open(first.image)).mean()
     assert goal.pictures[0].mean() == pytest.approx(mean, abs=1)
     with pytest.raises(UsageError, match="has no target"):
-        fusion_cohort(data, names, encoders[1], task="generation", target="x")
+        prepare_cohort(data, names, encoders[1], task="generation", target="x")
 
 
 @pytest.mark.parametrize(
@@ -243,10 +243,10 @@ def test_inputs_that_are_not_there_are_named(
     """With what there is."""
     data = world(tmp_path / "data")
     with pytest.raises(UsageError, match=message):
-        fusion_cohort(data, [feature, "m:image"], encoders[1])
+        prepare_cohort(data, [feature, "m:image"], encoders[1])
 
 
 def test_a_task_that_fusion_has_not_is_refused(tmp_path: Path, encoders) -> None:
     """With those that it has."""
     with pytest.raises(UsageError, match=r"unknown task 'grounding'.*classification, vqa"):
-        fusion_cohort(world(tmp_path / "data"), ["m:image"], encoders[1], task="grounding")
+        prepare_cohort(world(tmp_path / "data"), ["m:image"], encoders[1], task="grounding")

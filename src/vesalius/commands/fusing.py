@@ -1,20 +1,14 @@
 """The command ``fuse``: a fusion study as a table, as files and as a page."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from vesalius.api import user_cache
-from vesalius.catalog import describe, open_model, parse_model
+from vesalius.api import fusion_cohort
 from vesalius.commands.terminal import console, counting, progress_bars
-from vesalius.data.manifest import load_dataset
-from vesalius.engine.fusing import fusion_cohort
-from vesalius.engine.fusion_slots import Encoders
-from vesalius.engine.sources import ModelSource
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.fusion.heads import HEADS
 from vesalius.fusion.results import Row, Settings, Study
@@ -65,8 +59,7 @@ def fuse_command(  # noqa: PLR0913 - each is one option of the command
     """Make the study, print it, and write its tables and page."""
     chosen = choose_heads(heads)
     with progress_bars() as progress:
-        encoders = Encoders(find_model, user_cache(), progress)
-        prepared = fusion_cohort(load_dataset(data), features, encoders, task=task, target=target)
+        prepared = fusion_cohort(data, features, task=task, target=target, progress=progress)
         watch = counting(progress, "fits")
         study = fusion_study(prepared.cohort, chosen, settings=settings, watch=watch)
     make_folder(out)
@@ -83,12 +76,6 @@ def settings_of(*, seeds: int, resamples: int, seed: int, width: int) -> Setting
     return Settings(
         tuple(range(seed, seed + seeds)), width=width, resampling=Resampling(seed, resamples)
     )
-
-
-def find_model(name: str, /) -> ModelSource:
-    """A model by its name."""
-    request = parse_model(name)
-    return ModelSource(describe(request), partial(open_model, request))
 
 
 def _problems(problems: Mapping[str, Mapping[str, str]]) -> list[Text]:

@@ -29,7 +29,7 @@ class Prepared:
     problems: Mapping[str, Mapping[str, str]]
 
 
-def fusion_cohort(
+def prepare_cohort(
     dataset: Dataset,
     features: Sequence[str],
     encoders: Encoders,

@@ -92,7 +92,9 @@ class SlotReader:
         return FeatureReader(
             lazy=lazy,
             card=source.card,
-            source=hash_dataset(dataset, samples, progress=self.encoders.progress),
+            source=hash_dataset(
+                dataset, samples, progress=self.encoders.progress if samples else no_progress
+            ),
             store=FeatureStore(None if source.is_ephemeral else self.encoders.cache),
             progress=self.encoders.progress,
         )

@@ -93,6 +93,26 @@ class Study:
     best_head: str
     contributions: Mapping[str, Estimate]
 
+    def _repr_markdown_(self) -> str:
+        """Singles and heads as a table, for notebooks."""
+        lines = [
+            f"| input | {self.metric} | interval | difference | interval | p (Holm) |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in self.rows:
+            if row.place.variant not in ("single", "fused"):
+                continue
+            one, other = row.estimate, row.difference
+            cells = [row.place.head, f"{one.value:.3f}", f"[{one.low:.3f}, {one.high:.3f}]"]
+            if one.reason:
+                cells = [row.place.head, "n/a", one.reason]
+            if other is not None:
+                e = other.estimate
+                cells += [f"{e.value:+.3f}", f"[{e.low:+.3f}, {e.high:+.3f}]"]
+            cells += [""] * (5 - len(cells)) + [f"{row.p_holm:.3f}" if row.p_holm >= 0 else ""]
+            lines.append(f"| {' | '.join(cells)} |")
+        return "\n".join(lines)
+
     def row(self, head: str, variant: str = "fused", slot: str = "") -> Row:
         """The line of a head.
 

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from vesalius.errors import InputError
 from vesalius.fusion.cohort import Cohort, check_cohort, parts_of
 from vesalius.fusion.fitting import Bench, Fits, Fitted, fit_everything, n_fits
+from vesalius.fusion.heads import HEADS
 from vesalius.fusion.results import Place, Row, Settings, Study
 from vesalius.fusion.shapley import MOST_SLOTS, shapley_weights
 from vesalius.fusion.slots import Choosy, Head, Inputs
@@ -24,7 +25,7 @@ Key = Place | frozenset[str]
 
 def fusion_study(
     cohort: Cohort,
-    heads: Mapping[str, Head],
+    heads: Mapping[str, Head] = HEADS,
     /,
     *,
     settings: Settings | None = None,
@@ -34,7 +35,7 @@ def fusion_study(
 
     Args:
         cohort: slots, goal, patients, splits.
-        heads: name → anything with ``fit(train, val, seed)``.
+        heads: name → anything with ``fit(train, val, seed)``; by default all that there are.
         settings: seeds, width, resampling.
         watch: called with (fits done, fits in all).
 
