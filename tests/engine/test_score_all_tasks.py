@@ -15,7 +15,8 @@ from vesalius.store.runs import read_predictions
 from vesalius.tasks import TASKS, TaskData, make_task
 from vesalius.tasks.controls import CONTROLS, MODEL_FREE, PER_MODEL
 
-PROTOCOLS = [make_task(task, protocol) for task in TASKS for protocol in TASKS[task]]
+BRIEF = {"text-to-image-flow": {"side": 16, "channels": 8, "epochs": 1, "steps": 2}}
+PROTOCOLS = [make_task(task, p, BRIEF.get(p)) for task in TASKS for p in TASKS[task]]
 LEAST = 8
 NAMES = [f"{task.card.task}, {task.card.protocol}" for task in PROTOCOLS]
 

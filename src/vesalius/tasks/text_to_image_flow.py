@@ -60,8 +60,8 @@ class TextToImageFlow:
     channels: int = 32
     epochs: int = 200
     patience: int = 20
-    batch: int = 32
-    rate: float = 0.001
+    batch: int = 8
+    rate: float = 0.002
     blind: float = 0.1
     steps: int = 32
     guidance: float = 1.0
