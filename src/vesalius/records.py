@@ -113,7 +113,9 @@ class Sample:
     Attributes:
         labels: class names; several only in a multilabel dataset, none when unlabelled or normal.
         labelled: whether the row carries a label at all (an empty multilabel row is labelled).
-        extra: the columns that the dataset card names under ``tabular`` or ``subgroups``.
+        extra: every column that has no field of its own, as text or None when empty; those named
+            numeric under ``tabular`` as floats, NaN when empty. Tasks read only what the dataset
+            card names under ``tabular`` or ``subgroups``, and the others enter no run folder.
     """
 
     id: str

@@ -26,7 +26,7 @@ def test_good_folder(tmp_path: Path) -> None:
     assert (first.patient, first.split, first.labels) == ("p1", "train", ("normal",))
     assert first.caption == "clear, both sides"
     assert first.image == tmp_path.resolve() / "images/a.png"
-    assert first.extra == {"age": 30.0, "sex": "F"}
+    assert first.extra == {"age": 30.0, "sex": "F", "note": "x"}
     assert math.isnan(second.extra["age"])
     assert third.extra["sex"] is None
     assert (last.labels, last.labelled, last.mask, last.caption) == ((), False, None, None)
@@ -94,6 +94,42 @@ def test_license_and_citation_change_no_digest(tmp_path: Path) -> None:
     assert len(digests) == 1
     other = CARD.replace("x-ray showing {}", "{}")
     assert load_dataset(write_folder(tmp_path, card=other)).card.digest not in digests
+
+
+def test_every_other_column_is_kept_as_text(tmp_path: Path) -> None:
+    """What the card does not name is there for fusion; columns with a field are not repeated."""
+    samples = "id,split,image,age,sex,bnp,history\na,test,images/a.png,,F, 12.5,\n"
+    (only,) = load_dataset(write_folder(tmp_path, samples=samples))[:1]
+    assert list(only.extra) == ["age", "sex", "bnp", "history"]
+    assert (only.extra["bnp"], only.extra["history"]) == (" 12.5", None)
+
+
+def test_every_row_of_ragged_jsonl_has_every_column(tmp_path: Path) -> None:
+    """A key that a row leaves out is None, not absent."""
+    root = write_folder(tmp_path, questions=QUESTIONS.split("\n")[0])
+    rows = [
+        {"id": "a", "split": "test", "image": "images/a.png", "age": "", "sex": "F", "bnp": 3},
+        {"id": "b", "split": "test", "image": "images/b.png", "history": "well"},
+    ]
+    _as_jsonl(root, "samples", rows)
+    first, second = load_dataset(root)
+    assert (first.extra["history"], first.extra["bnp"]) == (None, "3")
+    assert (second.extra["history"], second.extra["bnp"]) == ("well", None)
+
+
+def test_only_named_columns_change_the_digest(tmp_path: Path) -> None:
+    """Somebody's note must not make results worthless; a column of the card does."""
+    digests = [
+        load_dataset(write_folder(tmp_path, samples=samples)).card.digest
+        for samples in (
+            SAMPLES,
+            SAMPLES.replace(",x\n", ",another note\n"),
+            SAMPLES.replace("30,F", "31,F"),
+            SAMPLES.replace("30,F", "30,M"),
+        )
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
 
 
 def test_blanks_around_names_do_not_matter(tmp_path: Path) -> None:

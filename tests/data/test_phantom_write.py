@@ -14,6 +14,7 @@ from PIL import Image as Picture
 from vesalius.data.check import check_dataset
 from vesalius.data.manifest import load_dataset
 from vesalius.data.phantom import make_patient, write_phantom
+from vesalius.data.phantom_outcomes import OUTCOME_COLUMNS
 from vesalius.data.phantom_study import STRUCTURES
 from vesalius.errors import InputError
 from vesalius.imaging import display_pixels
@@ -185,7 +186,7 @@ def test_phrase_boxes_fit_their_arm(cohort: Path) -> None:
 
 def test_both_arms_tell_the_same_story(cohort: Path) -> None:
     """Captions, labels and questions are those of one patient, whatever the picture."""
-    same = ("id", "patient", "split", "label", "caption", "age", "sex", "site")
+    same = ("id", "patient", "split", "label", "caption", "age", "sex", "site", *OUTCOME_COLUMNS)
     flat, deep = (table(arm / "samples.csv") for arm in (cohort, cohort / "ct"))
     assert [[row[c] for c in same] for row in flat] == [[row[c] for c in same] for row in deep]
     assert table(cohort / "questions.csv") == table(cohort / "ct/questions.csv")

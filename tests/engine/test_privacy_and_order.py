@@ -68,6 +68,22 @@ def test_nothing_that_identifies_a_patient_leaves_a_dicom_file(tmp_path):
         assert path.stat().st_mode & 0o077 == 0, path.name
 
 
+def test_columns_that_the_card_does_not_name_stay_in_the_table(tmp_path):
+    """Names and values of other columns reach neither run folder nor report."""
+    folder = write_squares(tmp_path / "data")
+    header, *rows = (folder / "samples.csv").read_text().splitlines()
+    lines = [f"{header},{CANARY}_column", *(f"{row},{CANARY} {n}" for n, row in enumerate(rows))]
+    (folder / "samples.csv").write_text("\n".join(lines) + "\n")
+    assert load_dataset(folder)[0].extra[f"{CANARY}_column"] == f"{CANARY} 0"
+    Result(go(tmp_path / "run", folder)).report()
+    paths = [p for p in (tmp_path / "run").rglob("*") if p.is_file()]
+    assert any(path.suffix == ".html" for path in paths)
+    for path in paths:
+        assert CANARY.encode() not in path.read_bytes(), path.name
+        if path.suffix == ".parquet":
+            assert CANARY not in str(pq.read_table(path).to_pylist()), path.name
+
+
 def test_row_order_of_the_table_changes_nothing(tmp_path):
     """A shuffled samples file gives the same predictions, metrics and cell identities."""
     folder = write_squares(tmp_path / "data")

@@ -16,10 +16,10 @@ from vesalius.data.rows import (
     PHRASE_COLUMNS,
     QUESTION_COLUMNS,
     SAMPLE_COLUMNS,
-    SampleRules,
     parse_phrase,
     parse_question,
     parse_sample,
+    rules_for,
 )
 from vesalius.data.tables import Problem, Row, Table, find_table, read_table
 from vesalius.errors import DataError
@@ -45,8 +45,8 @@ class Dataset(Sequence[Sample]):
     """The usable samples of a dataset folder; pixels are read one by one, on request.
 
     Attributes:
-        card: what ``dataset.yaml`` says; its `digest` covers the card and every accepted row of
-            the tables, whatever their order and format, but not the pixels: see `digest`.
+        card: what ``dataset.yaml`` says; its `digest` covers the card and what tasks read of every
+            accepted row, whatever the order and format of tables, but no pixels: see `digest`.
         root: the folder, resolved.
         problems: the rows that were refused, each with place, reason code and explanation.
     """
@@ -151,7 +151,7 @@ def read_folder(folder: str | Path) -> Dataset:
     table = read_table(path)
     declared = (*card.tabular, *card.subgroups)
     problems = _table_problems(table, ("id", "split", "image", *declared), SAMPLE_COLUMNS)
-    rules = SampleRules(root=root, card=card, has_labels="label" in table.columns)
+    rules = rules_for(root, card, table.columns)
     samples = _parsed(table.rows, lambda row: parse_sample(row, rules), problems)
     problems += _overlaps(samples, table.name)
     ids = _Ids(known={sample.id for sample in samples}, seen=set(rules.taken))
@@ -262,13 +262,15 @@ def _digest(
 ) -> str:
     """SHA-256 over card and accepted rows; order of rows and format of tables do not matter.
 
-    License and citation are left out: no number depends on them.
+    License, citation and columns that the card does not name are left out: no task reads them.
     """
     fields = asdict(card)
     del fields["license"], fields["citation"]
     # the order of the classes is their index, and canonical JSON would sort a mapping
     fields["classes"] = [[name, list(prompts)] for name, prompts in card.classes.items()]
-    rows = [[_row(record, root) for record in table] for table in (samples, questions, phrases)]
+    named = {*card.tabular, *card.subgroups}
+    read = [replace(s, extra={k: v for k, v in s.extra.items() if k in named}) for s in samples]
+    rows = [[_row(record, root) for record in table] for table in (read, questions, phrases)]
     return digest_json(
         {"card": fields, "tables": [sorted(table, key=digest_json) for table in rows]}
     )

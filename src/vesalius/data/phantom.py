@@ -101,7 +101,7 @@ def _write_into(
         samples = [row for rows in collected for row in rows.samples[arm]]
         phrases = [row for rows in collected for row in rows.phrases[arm]]
         questions = [row for rows in collected for row in rows.questions]
-        write_table(out / place / "samples.csv", SAMPLE_COLUMNS, samples)
+        write_table(out / place / "samples.csv", SAMPLE_COLUMNS[arm], samples)
         write_table(out / place / "questions.csv", QUESTION_COLUMNS, questions)
         write_table(out / place / "phrases.csv", PHRASE_COLUMNS[arm], phrases)
 

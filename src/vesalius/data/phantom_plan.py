@@ -28,6 +28,7 @@ P_BILATERAL_EFFUSION = 0.25
 P_PRIOR = 0.25
 SPLIT_BLOCK: tuple[Split, ...] = ("train",) * 12 + ("val",) * 3 + ("test",) * 5
 STREAM_PLAN, STREAM_SPLIT, STREAM_ANATOMY, STREAM_FINDINGS, STREAM_EXPOSURE, STREAM_TEXT = range(6)
+STREAM_OUTCOMES = 6
 
 
 @dataclass(frozen=True, slots=True)

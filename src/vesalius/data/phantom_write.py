@@ -15,6 +15,7 @@ from jaxtyping import Float, Num, UInt8
 from PIL import Image as Picture
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
+from vesalius.data.phantom_outcomes import OUTCOME_COLUMNS, outcome_columns
 from vesalius.data.phantom_plan import PatientPlan
 from vesalius.data.phantom_project import RADIOGRAPH
 from vesalius.data.phantom_shapes import GRID, HALF_MM, SPACING_MM
@@ -41,19 +42,18 @@ PROMPTS = {
     "pneumothorax": CLASSES["pneumothorax"],
     "nodule": CLASSES["nodule"],
 }
-SAMPLE_COLUMNS = [
-    "id",
-    "patient",
-    "split",
-    "image",
-    "prior_image",
-    "label",
-    "mask",
-    "caption",
-    "age",
-    "sex",
-    "site",
+_OF_BOTH_ARMS = [
+    *("id", "patient", "split", "image", "prior_image", "label", "mask", "caption"),
+    *("age", "sex", "site", *OUTCOME_COLUMNS),
 ]
+SAMPLE_COLUMNS = {"xray": [*_OF_BOTH_ARMS, "volume"], "ct": _OF_BOTH_ARMS}
+TABULAR = {
+    "age": "numeric",
+    "sex": "categorical",
+    "site": "categorical",
+    "bnp_pg_ml": "numeric",
+    "bed": "numeric",
+}
 QUESTION_COLUMNS = ["id", "question", "answer", "type", "answers", "choices", "question_type"]
 PHRASE_COLUMNS = {
     "xray": ["id", "phrase", "x0", "y0", "x1", "y1"],
@@ -144,6 +144,7 @@ def sample_row(study: Study, *, arm: str) -> dict[str, object]:
         is_ct = arm == "ct"
         return f"images/{study_id}.nii.gz" if is_ct else image_name(patient, study_id)
 
+    volume = {"volume": f"ct/images/{plan.id}.nii.gz"} if arm == "xray" else {}
     return {
         "id": plan.id,
         "patient": patient.patient,
@@ -156,6 +157,8 @@ def sample_row(study: Study, *, arm: str) -> dict[str, object]:
         "age": patient.age,
         "sex": patient.sex,
         "site": patient.site,
+        **outcome_columns(patient, plan),
+        **volume,
     }
 
 
@@ -200,7 +203,7 @@ def write_card(path: Path, *, arm: str, seed: int) -> None:
         "templates": TEMPLATES[arm],
         "structures": STRUCTURES,
         "structure_prompts": PROMPTS,
-        "tabular": {"age": "numeric", "sex": "categorical", "site": "categorical"},
+        "tabular": TABULAR,
         "subgroups": ["sex", "site"],
     }
     if arm == "ct":

@@ -1,7 +1,7 @@
 """From rows of text to samples, questions and phrases; a row that cannot be used says why."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal, cast
@@ -32,13 +32,22 @@ class SampleRules:
     Attributes:
         root: the dataset folder, resolved.
         has_labels: whether the table has a column ``label``.
+        extra_columns: keys of `Sample.extra`.
         taken: ids of earlier rows and where they stand; filled by the caller.
     """
 
     root: Path
     card: DatasetCard
     has_labels: bool
+    extra_columns: tuple[str, ...]
     taken: dict[str, str] = field(default_factory=dict)
+
+
+def rules_for(root: Path, card: DatasetCard, columns: Sequence[str]) -> SampleRules:
+    """Rules of a table: columns that the card names are extra, and all that have no field."""
+    others = (column for column in columns if column not in SAMPLE_COLUMNS)
+    extra = dict.fromkeys((*card.tabular, *card.subgroups, *others))
+    return SampleRules(root, card, "label" in columns, tuple(extra))
 
 
 def parse_sample(row: Row, rules: SampleRules) -> Sample:
@@ -63,7 +72,7 @@ def parse_sample(row: Row, rules: SampleRules) -> Sample:
         labelled=rules.has_labels and (rules.card.multilabel or bool(labels)),
         mask=_optional_path(row, "mask", rules.root),
         caption=row["caption"] or None,
-        extra=_extra(row, rules.card),
+        extra=_extra(row, rules),
     )
 
 
@@ -197,13 +206,11 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split("|") if part)
 
 
-def _extra(row: Row, card: DatasetCard) -> Mapping[str, str | float | None]:
-    columns: Iterable[str] = dict.fromkeys((*card.tabular, *card.subgroups))
+def _extra(row: Row, rules: SampleRules) -> Mapping[str, str | float | None]:
+    kinds = rules.card.tabular
     return {
-        column: _number(row, column)
-        if card.tabular.get(column) == "numeric"
-        else row[column] or None
-        for column in columns
+        column: _number(row, column) if kinds.get(column) == "numeric" else row[column] or None
+        for column in rules.extra_columns
     }
 
 
