@@ -1,6 +1,7 @@
 """The command ``fuse``: a fusion study as a table, as files and as a page."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 
 from rich import box
@@ -15,7 +16,7 @@ from vesalius.fusion.results import Row, Settings, Study
 from vesalius.fusion.slots import Droppable, Head
 from vesalius.fusion.study import fusion_study
 from vesalius.models.naming import split_options
-from vesalius.records import Resampling
+from vesalius.records import Estimate, Resampling
 from vesalius.report.fusion_tables import better_than_single, contributions_of, lines_of
 from vesalius.store.files import make_folder, write_atomic
 
@@ -89,30 +90,33 @@ def shown(study: Study, /) -> tuple[Table, Table, Text]:
     """Singles and heads against the best single slot, contributions, and a sentence."""
     score = study.metric.upper() if study.metric == "auroc" else study.metric
     first = _empty(f"Fusion · {score}, difference from {study.best_single}")
-    for name in ("Input", score, "Interval", "Diff.", "Interval", "Holm p"):
+    for name in ("Input", score, "Difference", "Holm p"):
         first.add_column(name, justify="left" if name == "Input" else "right", overflow="fold")
     for row in study.rows:
         if row.place.variant in {"single", "fused"}:
             first.add_row(*(Text(word) for word in _words(row)))
     second = _empty(f"Contribution of each input to {study.best_head} (Shapley)")
-    for name in ("Input", score, "Interval"):
+    for name in ("Input", score):
         second.add_column(name, justify="left" if name == "Input" else "right", overflow="fold")
-    second.add_row("nothing", Text(f"{study.floor.value:.3f}"), "")
+    second.add_row("nothing", Text(f"{study.floor.value:.3f}"))
     for slot, one in study.contributions.items():
-        second.add_row(Text(slot), f"{one.value:+.3f}", Text(f"[{one.low:+.3f}, {one.high:+.3f}]"))
+        second.add_row(Text(slot), Text(_with_interval(one, "+.3f")))
     return first, second, Text(sentence(study), style="bold")
 
 
 def _words(row: Row) -> tuple[str, ...]:
     one = row.estimate
-    if one.reason and one.value != one.value:
-        return (row.place.head, "n/a", one.reason, "", "", "")
-    own = (row.place.head, f"{one.value:.3f}", f"[{one.low:.3f}, {one.high:.3f}]")
+    if isnan(one.value):
+        return (row.place.head, "n/a", one.reason, "")
+    own = (row.place.head, _with_interval(one, ".3f"))
     if row.difference is None:
-        return (*own, "best single", "", "")
-    apart = row.difference.estimate
-    p = "" if row.p_holm != row.p_holm else f"{row.p_holm:.4f}"
-    return (*own, f"{apart.value:+.3f}", f"[{apart.low:+.3f}, {apart.high:+.3f}]", p)
+        return (*own, "best single", "")
+    p = "" if isnan(row.p_holm) else f"{row.p_holm:.4f}"
+    return (*own, _with_interval(row.difference.estimate, "+.3f"), p)
+
+
+def _with_interval(one: Estimate, form: str) -> str:
+    return f"{one.value:{form}} [{one.low:{form}}, {one.high:{form}}]"
 
 
 def sentence(study: Study, /) -> str:
