@@ -1,7 +1,8 @@
 """The command ``fuse``: a fusion study as a table, as files and as a page."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 from rich import box
@@ -13,16 +14,20 @@ from vesalius.catalog import describe, open_model, parse_model
 from vesalius.commands.terminal import console, counting, progress_bars
 from vesalius.data.manifest import load_dataset
 from vesalius.engine.fusing import fusion_cohort
+from vesalius.engine.fusion_names import TABULAR, split_slot
 from vesalius.engine.fusion_slots import Kitchen
 from vesalius.engine.sources import ModelSource
 from vesalius.errors import UsageError, did_you_mean
+from vesalius.fusion.cohort import Cohort
 from vesalius.fusion.heads import HEADS
 from vesalius.fusion.results import Row, Settings, Study
 from vesalius.fusion.slots import Droppable, Head
 from vesalius.fusion.study import fusion_study
 from vesalius.models.naming import split_options
-from vesalius.records import Resampling
-from vesalius.report.fusion_tables import better_than_single, contributions_of, lines_of
+from vesalius.records import SPLITS, ModelCard, Resampling
+from vesalius.report.fusion_about import About, study_json
+from vesalius.report.fusion_page import write_fusion_page
+from vesalius.report.fusion_tables import contributions_of, lines_of, score_name, sentence
 from vesalius.store.files import make_folder, write_atomic
 
 
@@ -64,18 +69,40 @@ def fuse_command(  # noqa: PLR0913 - each is one option of the command
 ) -> None:
     """Make the study, print it, and write its tables and page."""
     chosen = choose_heads(heads)
+    find = cache(find_model)
     with progress_bars() as progress:
-        kitchen = Kitchen(find_model, user_cache(), progress)
-        prepared = fusion_cohort(load_dataset(data), features, kitchen, task=task, target=target)
+        kitchen = Kitchen(find, user_cache(), progress)
+        dataset = load_dataset(data)
+        prepared = fusion_cohort(dataset, features, kitchen, task=task, target=target)
         watch = counting(progress, "fits")
         study = fusion_study(prepared.cohort, chosen, settings=settings, watch=watch)
+    partner = [target] if task == "retrieval" and target is not None else []
+    about = About(
+        dataset=dataset.card.name,
+        digest=dataset.card.digest,
+        task=task,
+        target=target,
+        features=tuple(features),
+        settings=settings,
+        n_patients=_patients(prepared.cohort),
+        models=_models([*features, *partner], find),
+        problems=prepared.problems,
+    )
+    page = write_study(study, about, out)
+    console.print(*shown(study), sep="\n")
+    console.print(*_problems(prepared.problems), sep="\n", end="")
+    for name, path in (("tables", out), ("page", page)):
+        console.print(f"{name}: {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def write_study(study: Study, about: About, out: Path, /) -> Path:
+    """Write tables, JSON and page into a folder; returns the page."""
     make_folder(out)
     write_atomic(out / "fusion.csv", lines_of(study.rows).encode())
     write_atomic(out / "curves.csv", lines_of(study.curves).encode())
     write_atomic(out / "contributions.csv", contributions_of(study).encode())
-    console.print(*shown(study), sep="\n")
-    console.print(*_problems(prepared.problems), sep="\n", end="")
-    console.print(f"tables: {out}", highlight=False, markup=False, soft_wrap=True)
+    write_atomic(out / "fusion.json", study_json(study, about).encode())
+    return write_fusion_page(study, about, out / "fusion.html")
 
 
 def settings_of(*, seeds: int, resamples: int, seed: int, width: int) -> Settings:
@@ -91,6 +118,19 @@ def find_model(name: str, /) -> ModelSource:
     return ModelSource(describe(request), partial(open_model, request))
 
 
+def _models(slots: Sequence[str], find: Callable[[str], ModelSource]) -> dict[str, ModelCard]:
+    """Input → card of its model; a table has none."""
+    names = {slot: split_slot(slot) for slot in slots}
+    return {slot: find(name.model).card for slot, name in names.items() if name.kind != TABULAR}
+
+
+def _patients(cohort: Cohort) -> dict[str, int]:
+    """Of each split."""
+    pairs = set(zip(cohort.split.tolist(), cohort.patients.tolist(), strict=True))
+    counts = Counter(split for split, _ in pairs)
+    return {split: counts[split] for split in SPLITS}
+
+
 def _problems(problems: Mapping[str, Mapping[str, str]]) -> list[Text]:
     return [
         Text(f"{slot}: {len(found)} missing ({', '.join(sorted(set(found.values())))})\n")
@@ -100,7 +140,7 @@ def _problems(problems: Mapping[str, Mapping[str, str]]) -> list[Text]:
 
 def shown(study: Study, /) -> tuple[Table, Table, Text]:
     """Singles and heads against the best single slot, contributions, and a sentence."""
-    score = study.metric.upper() if study.metric == "auroc" else study.metric
+    score = score_name(study.metric)
     first = _empty(f"Fusion · {score}, difference from {study.best_single}")
     for name in ("Input", score, "Interval", "Diff.", "Interval", "Holm p"):
         first.add_column(name, justify="left" if name == "Input" else "right", overflow="fold")
@@ -126,14 +166,6 @@ def _words(row: Row) -> tuple[str, ...]:
     apart = row.difference.estimate
     p = "" if row.p_holm != row.p_holm else f"{row.p_holm:.4f}"
     return (*own, f"{apart.value:+.3f}", f"[{apart.low:+.3f}, {apart.high:+.3f}]", p)
-
-
-def sentence(study: Study, /) -> str:
-    """The answer to the question of the study."""
-    better = better_than_single(study)
-    if not better:
-        return f"No head is better than {study.best_single} alone (Holm, 5 %)."
-    return f"Better than {study.best_single} alone (Holm, 5 %): {', '.join(better)}."
 
 
 def _empty(title: str) -> Table:
