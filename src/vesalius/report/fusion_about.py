@@ -11,12 +11,22 @@ from vesalius.records import Estimate, Json, ModelCard
 from vesalius.report.fusion_tables import better_than_single
 
 FORMAT = 1
-_GOALS = {
-    "classification": "The class of each row is told{of}.",
-    "vqa": "The answers to questions{of} are told, out of the answers that train has.",
-    "retrieval": "What belongs to a row{of} is found among all of its split.",
-    "generation": "The picture of each row is drawn from principal components.",
+_GOALS = {  # without a target, and with one
+    "classification": ("The class of each row is told.", "The class of each row is told: {}."),
+    "vqa": (
+        "The answers to questions are told, out of the answers that train has.",
+        "The answers to {} questions are told, out of the answers that train has.",
+    ),
+    "retrieval": (
+        "What belongs to each row is found among all of its split.",
+        "The {} of each row is found among all of its split.",
+    ),
+    "generation": (
+        "The picture of each row is drawn from principal components.",
+        "The picture of each row is drawn from principal components: {}.",
+    ),
 }
+_OTHER = ("What is told stands in the task.", "What is told: {}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +63,8 @@ class About:
     @property
     def goal(self) -> str:
         """What is told, in one sentence."""
-        of = "" if self.target is None else f": {self.target}"
-        return _GOALS.get(self.task, "Told is{of}.").replace("{of}", of)
+        without, with_target = _GOALS.get(self.task, _OTHER)
+        return without if self.target is None else with_target.replace("{}", self.target)
 
 
 def problem_counts(about: About, /) -> dict[str, dict[str, int]]:

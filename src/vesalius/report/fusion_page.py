@@ -98,6 +98,7 @@ def render_fusion(study: Study, about: About, /) -> str:
         head_facts=_facts(study),
         terms=glossary({study.metric}),
         settings=_settings(about.settings),
+        level=f"{about.settings.resampling.level:.0%}",
         counts=[(split, study.n_rows[split], about.n_patients[split]) for split in SPLITS],
         problems=problem_counts(about),
     )

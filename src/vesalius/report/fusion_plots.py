@@ -37,7 +37,7 @@ from vesalius.report.tables import text_of
 WIDTH, LEFT, SIZE = 460.0, 16.0, 428.0
 TOP, STEP, FOOT = 6.0, 38.0, 36.0
 _WORDS, _BAR = 14.0, 25.0  # from the top of a line to its words, and to its interval
-_LETTER, _GAP = 6.1, 12.0  # about the width of a letter
+_LETTER, _BOLD, _GAP = 6.1, 6.6, 12.0  # about the width of a letter
 _REASON_LENGTH = 76
 _MARKS = {"better": " ▲", "worse": " ▼"}
 
@@ -69,8 +69,8 @@ def forest(study: Study, /) -> Figure:
     rows = [row for row in study.rows if row.place.variant == "fused"]
     lines = [_head_line(row) for row in rows]
     shown = [v for line in lines for v in (line.end, *line.whisker)]
-    name = f"difference in {score_name(study.metric)} from {study.best_single}"
-    axis = nice_axis(shorten(name, 70), [0.0, *shown])
+    name = f"difference in {score_name(study.metric)} from the best single input"
+    axis = nice_axis(name, [0.0, *shown])
     return _drawing("Heads on all inputs", lines, axis, levels=(0.0,), caption="")
 
 
@@ -79,7 +79,7 @@ def _head_line(row: Row) -> Drawn:
     if math.isnan(one.value):
         return Drawn(row.place.head, "n/a", "same", math.nan, reason=_why(row, one))
     style = verdict(row)
-    p = f" p {p_text(row.p_holm)}" if not math.isnan(row.p_holm) else ""
+    p = f", p {p_text(row.p_holm)}" if not math.isnan(row.p_holm) else ""
     words = f"{signed_text(one.value)} {interval_of(one, signed=True)}{p}{_MARKS.get(style, '')}"
     return Drawn(row.place.head, words, style, one.value, (one.low, one.high))
 
@@ -94,7 +94,7 @@ def singles(study: Study, /) -> Figure:
     lines = [_single_line(row, best=study.best_single) for row in rows]
     shown = [v for line in lines for v in (line.end, *line.whisker)]
     axis = nice_axis(score_name(study.metric), [study.floor.value, *shown])
-    caption = f"Dotted: no input at all, {text_of(study.floor.value)}."
+    caption = f"Dashed line: no input at all, {text_of(study.floor.value)}."
     return _drawing("Each input alone", lines, axis, levels=(study.floor.value,), caption=caption)
 
 
@@ -128,7 +128,7 @@ def contributions(study: Study, /) -> Figure:
         lines,
         axis,
         levels=(floor.value,),
-        caption="Every bar starts where the one above it ends; thin lines are intervals.",
+        caption="Every bar starts where the one above it ends; the line below it is the interval.",
     )
 
 
@@ -164,36 +164,53 @@ def _at(axis: Axis, value: float) -> str:
 
 
 def _line(line: Drawn, axis: Axis, top: float) -> Markup:
-    room = int((SIZE + LEFT - _GAP - _LETTER * len(line.words)) / _LETTER)
-    name = visible(line.name)
+    words, name = line.words, visible(line.name)
+    room = int((WIDTH - 8 - _GAP - _LETTER * len(words)) / _BOLD)
+    shown = shorten_middle(name, max(room, 8))
     parts = [
-        Markup("<title>{}</title>").format(f"{name}: {line.words} {visible(line.reason)}".strip()),
-        label(4, top + _WORDS, shorten_middle(name, max(room, 8)), "name"),
-        label(WIDTH - 4, top + _WORDS, line.words, f"words end {line.style}"),
+        Markup("<title>{}</title>").format(f"{name}: {words} {visible(line.reason)}".strip()),
+        _bed(4, top, _BOLD * len(shown)),
+        _bed(WIDTH - 4 - _LETTER * len(words), top, _LETTER * len(words)),
+        label(4, top + _WORDS, shown, "name"),
+        label(WIDTH - 4, top + _WORDS, words, f"words end {line.style}"),
     ]
     if math.isnan(line.end):
         reason = shorten(line.reason, _REASON_LENGTH)
+        parts.append(_bed(4, top + _BAR + 4 - _WORDS, _LETTER * len(reason)))
         parts.append(label(4, top + _BAR + 4, reason, "why"))
+    elif math.isnan(line.start):
+        parts.append(_dot(line, axis, top + _BAR))
     else:
-        parts.append(_mark(line, axis, top + _BAR))
+        parts.append(_bar(line, axis, top + _BAR))
     return Markup("<g>{}</g>").format(Markup().join(parts))
 
 
-def _mark(line: Drawn, axis: Axis, level: float) -> Markup:
-    """A bar or a dot, and the interval over it."""
-    parts: list[Markup] = []
-    if not math.isnan(line.start):
-        ends = sorted(float(_at(axis, v)) for v in (line.start, line.end))
-        box = Markup('<rect class="block {}" x="{:.1f}" y="{}" width="{:.1f}" height="10"/>')
-        parts.append(box.format(line.style, ends[0], level - 5, ends[1] - ends[0]))
-    if not any(math.isnan(v) for v in line.whisker):
-        span = Markup('<line class="whisker {0}" x1="{2}" y1="{1}" x2="{3}" y2="{1}"/>')
-        style = line.style if math.isnan(line.start) else "thin"
-        parts.append(span.format(style, level, *(_at(axis, v) for v in line.whisker)))
-    if math.isnan(line.start):
-        dot = Markup('<circle class="mark {}" cx="{}" cy="{}" r="4.2"/>')
-        parts.append(dot.format(line.style, _at(axis, line.end), level))
-    return Markup().join(parts)
+def _bed(left: float, top: float, width: float) -> Markup:
+    """Hides the grid where words stand."""
+    bed = Markup('<rect class="bed" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="15"/>')
+    return bed.format(left - 2, top + _WORDS - 11, width + 4)
+
+
+def _dot(line: Drawn, axis: Axis, level: float) -> Markup:
+    """The value, on its interval."""
+    dot = Markup('<circle class="mark {}" cx="{}" cy="{}" r="4.2"/>')
+    return _whisker(line, axis, level) + dot.format(line.style, _at(axis, line.end), level)
+
+
+def _bar(line: Drawn, axis: Axis, level: float) -> Markup:
+    """From start to end, the interval of the end below."""
+    ends = sorted(float(_at(axis, v)) for v in (line.start, line.end))
+    box = Markup('<rect class="block {}" x="{:.1f}" y="{}" width="{:.1f}" height="8"/>')
+    drawn = box.format(line.style, ends[0], level - 6, ends[1] - ends[0])
+    return drawn + _whisker(line, axis, level + 5)
+
+
+def _whisker(line: Drawn, axis: Axis, level: float) -> Markup:
+    if any(math.isnan(v) for v in line.whisker):
+        return Markup()
+    low, high = (_at(axis, v) for v in line.whisker)
+    span = Markup('<line class="whisker {0}" x1="{2}" y1="{1}" x2="{3}" y2="{1}"/>')
+    return span.format(line.style, level, low, high)
 
 
 def shorten_middle(text: str, length: int, /) -> str:
