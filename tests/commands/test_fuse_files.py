@@ -28,8 +28,8 @@ def folder(tmp_path):
         lines.append(f"secret{i},p{i // 2},{split},0.png,{'ill' if ill else 'well'},{numbers}")
     (data / "samples.csv").write_text("\n".join(lines) + "\n")
     (data / "dataset.yaml").write_text(
-        "format: 1\nname: wards\nmodality: xray\nclasses: {well: [well], ill: [ill]}\npositive: ill\n"
-        "tabular: {age: numeric, dose: numeric}\n"
+        "format: 1\nname: wards\nmodality: xray\nclasses: {well: [well], ill: [ill]}\n"
+        "positive: ill\ntabular: {age: numeric, dose: numeric}\n"
     )
     return data
 

@@ -50,8 +50,9 @@ def test_differences_are_drawn_to_scale():
     figure = plots.forest(study())
     drawn = groups(figure)
     assert '<line class="level" x1="230.0"' in str(figure.svg)
-    assert '<line class="whisker same" x1="208.6" y1="31.0" x2="337.0" y2="31.0"/>' in (
-        drawn["concat"]
+    assert (
+        '<line class="whisker same" x1="208.6" y1="31.0" x2="337.0" y2="31.0"/>'
+        in (drawn["concat"])
     )
     assert '<circle class="mark same" cx="283.5" cy="31.0"' in drawn["concat"]
     assert 'x1="272.8" y1="69.0" x2="401.2" y2="69.0"/>' in drawn["gated"]
