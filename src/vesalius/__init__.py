@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from vesalius import metrics as metrics
     from vesalius.api import Result as Result
     from vesalius.api import evaluate as evaluate
-    from vesalius.api import fusion_cohort as fusion_cohort
     from vesalius.catalog import load_model as load_model
     from vesalius.data.manifest import load_dataset as load_dataset
     from vesalius.data.phantom import write_phantom as write_phantom
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from vesalius.stats import bootstrap as bootstrap
     from vesalius.stats import holm as holm
     from vesalius.stats import paired_difference as paired_difference
+    from vesalius.studies import fusion_cohort as fusion_cohort
+    from vesalius.studies import fusion_report as fusion_report
 
 __version__ = "0.1.0"
 
@@ -31,7 +32,8 @@ _PUBLIC = {
     "check_adapter": "vesalius.models.conformance",
     "compare_folders": "vesalius.engine.image_folders",
     "evaluate": "vesalius.api",
-    "fusion_cohort": "vesalius.api",
+    "fusion_cohort": "vesalius.studies",
+    "fusion_report": "vesalius.studies",
     "fusion_study": "vesalius.fusion.study",
     "holm": "vesalius.stats",
     "inspect_model": "vesalius.engine.inspection",

@@ -12,8 +12,6 @@ from vesalius.capabilities import Model
 from vesalius.catalog import describe, open_model, parse_model
 from vesalius.data.manifest import Dataset, load_dataset
 from vesalius.engine import Grid, ModelSource, run
-from vesalius.engine.fusing import Prepared, prepare_cohort
-from vesalius.engine.fusion_slots import Encoders
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.models.naming import split_options
@@ -158,44 +156,9 @@ def evaluate_sources(
         controls=settings.controls,
         out_of_domain=settings.out_of_domain,
     )
-    cache = _usable(settings.cache or user_cache())
+    cache = usable_cache(settings.cache or user_cache())
     grid = Grid(models, datasets, tasks)
     return Result(run(grid, spec, out=request.out, cache=cache, progress=request.progress))
-
-
-def fusion_cohort(
-    data: str | Path | Dataset,
-    features: Sequence[str],
-    /,
-    *,
-    task: str = "classification",
-    target: str | None = None,
-    cache: Path | None = None,
-    progress: Progress = no_progress,
-) -> Prepared:
-    """Frozen features of a dataset for `vesalius.fusion_study`, see docs/fusion.md.
-
-    Args:
-        data: dataset folder, or a loaded dataset.
-        features: such as ``mini:clip:image``, ``mini:clip:text[column=history]``, ``tabular``.
-        task: ``classification``, ``vqa``, ``retrieval`` or ``generation``.
-        target: a class or column (classification); ``closed`` or ``open`` questions (vqa); the
-            feature that is to be found (retrieval).
-        cache: folder of the feature cache; by default that of the user.
-        progress: told how far long work is.
-
-    Raises:
-        UsageError: for unknown names, or features that the dataset or a model has not.
-        ModelError: if a model cannot be loaded.
-        DataError: if the dataset cannot be read at all.
-    """
-    dataset = data if isinstance(data, Dataset) else load_dataset(data)
-    encoders = Encoders(_found, _usable(cache or user_cache()), progress)
-    return prepare_cohort(dataset, features, encoders, task=task, target=target)
-
-
-def _found(name: str) -> ModelSource:
-    return _named(name, Settings())
 
 
 def user_cache() -> Path:
@@ -204,7 +167,12 @@ def user_cache() -> Path:
     return Path(root).expanduser() / "vesalius" / "features"
 
 
-def _usable(cache: Path) -> Path:
+def usable_cache(cache: Path, /) -> Path:
+    """The folder, made where it is missing.
+
+    Raises:
+        UsageError: if it cannot be written.
+    """
     try:
         return make_folder(cache)
     except OSError as error:

@@ -1,10 +1,10 @@
 """The page in a real browser: payloads stay inert, its own script runs, nothing is requested."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from headless import QUIET, chromium
 
 from vesalius.records import Cell
 from vesalius.report.cells import anchor_of
@@ -14,20 +14,11 @@ from vesalius.store.runs import read_run
 pytestmark = pytest.mark.browser
 
 
-def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-    if found is None:
-        pytest.fail("browser tests need headless Chromium on the PATH")
-    return found
-
-
 def dump(page: Path, profile: Path, *, fragment: str = "") -> str:
     """The document after scripts ran, as the browser holds it."""
     command = [
-        chromium(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
-        "--no-first-run", "--disable-background-networking", "--disable-component-update",
-        "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}",
-        "--virtual-time-budget=3000", "--dump-dom", page.as_uri() + fragment,
+        chromium(), *QUIET, f"--user-data-dir={profile}", "--virtual-time-budget=3000",
+        "--dump-dom", page.as_uri() + fragment,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout

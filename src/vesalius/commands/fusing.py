@@ -8,8 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from vesalius.api import fusion_cohort
 from vesalius.commands.terminal import console, counting, progress_bars
+from vesalius.engine.fusing import Prepared
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.fusion.heads import HEADS
 from vesalius.fusion.results import Row, Settings, Study
@@ -17,8 +17,10 @@ from vesalius.fusion.slots import Droppable, Head
 from vesalius.fusion.study import fusion_study
 from vesalius.models.naming import split_options
 from vesalius.records import Estimate, Resampling
-from vesalius.report.fusion_tables import better_than_single, contributions_of, lines_of
+from vesalius.report.fusion_about import study_json
+from vesalius.report.fusion_tables import contributions_of, lines_of, score_name, sentence
 from vesalius.store.files import make_folder, write_atomic
+from vesalius.studies import about_study, fusion_cohort, fusion_report
 
 
 def choose_heads(names: Sequence[str], /) -> dict[str, Head]:
@@ -63,13 +65,21 @@ def fuse_command(  # noqa: PLR0913 - each is one option of the command
         prepared = fusion_cohort(data, features, task=task, target=target, progress=progress)
         watch = counting(progress, "fits")
         study = fusion_study(prepared.cohort, chosen, settings=settings, watch=watch)
+    page = write_study(study, prepared, out)
+    console.print(*shown(study), sep="\n")
+    console.print(*_problems(prepared.problems), sep="\n", end="")
+    for name, path in (("tables", out), ("page", page)):
+        console.print(f"{name}: {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def write_study(study: Study, prepared: Prepared, out: Path, /) -> Path:
+    """Write tables, JSON and page into a folder; returns the page."""
     make_folder(out)
     write_atomic(out / "fusion.csv", lines_of(study.rows).encode())
     write_atomic(out / "curves.csv", lines_of(study.curves).encode())
     write_atomic(out / "contributions.csv", contributions_of(study).encode())
-    console.print(*shown(study), sep="\n")
-    console.print(*_problems(prepared.problems), sep="\n", end="")
-    console.print(f"tables: {out}", highlight=False, markup=False, soft_wrap=True)
+    write_atomic(out / "fusion.json", study_json(study, about_study(study, prepared)).encode())
+    return fusion_report(study, prepared, out / "fusion.html")
 
 
 def settings_of(*, seeds: int, resamples: int, seed: int, width: int) -> Settings:
@@ -88,7 +98,7 @@ def _problems(problems: Mapping[str, Mapping[str, str]]) -> list[Text]:
 
 def shown(study: Study, /) -> tuple[Table, Table, Text]:
     """Singles and heads against the best single slot, contributions, and a sentence."""
-    score = study.metric.upper() if study.metric == "auroc" else study.metric
+    score = score_name(study.metric)
     first = _empty(f"Fusion · {score}, difference from {study.best_single}")
     for name in ("Input", score, "Difference", "Holm p"):
         first.add_column(name, justify="left" if name == "Input" else "right", overflow="fold")
@@ -117,14 +127,6 @@ def _words(row: Row) -> tuple[str, ...]:
 
 def _with_interval(one: Estimate, form: str) -> str:
     return f"{one.value:{form}} [{one.low:{form}}, {one.high:{form}}]"
-
-
-def sentence(study: Study, /) -> str:
-    """The answer to the question of the study."""
-    better = better_than_single(study)
-    if not better:
-        return f"No head is better than {study.best_single} alone (Holm, 5 %)."
-    return f"Better than {study.best_single} alone (Holm, 5 %): {', '.join(better)}."
 
 
 def _empty(title: str) -> Table:

@@ -11,6 +11,7 @@ from vesalius.engine.fusion_names import split_slot
 from vesalius.engine.fusion_slots import Encoders, SlotReader
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.fusion.cohort import Cohort
+from vesalius.records import DatasetCard, ModelCard
 
 WIDTH = 64  # of partners and pictures, in principal components
 
@@ -22,11 +23,18 @@ class Prepared:
     Attributes:
         keys: of the rows: sample ids, or keys of questions.
         problems: slot → sample id → why it has no feature.
+        card: of the dataset.
+        task: and `target`: what was asked for.
+        models: slot → the model that it comes from; a table has none.
     """
 
     cohort: Cohort
     keys: tuple[str, ...]
     problems: Mapping[str, Mapping[str, str]]
+    card: DatasetCard
+    task: str
+    target: str | None
+    models: Mapping[str, ModelCard]
 
 
 def prepare_cohort(
@@ -68,4 +76,12 @@ def prepare_cohort(
         split=np.array([unit.sample.split for unit in units]),
     )
     problems = {slot: found for slot, found in slots.problems.items() if found}
-    return Prepared(cohort, tuple(unit.key for unit in units), problems)
+    return Prepared(
+        cohort,
+        tuple(unit.key for unit in units),
+        problems,
+        card=dataset.card,
+        task=task,
+        target=target,
+        models=slots.cards,
+    )

@@ -19,7 +19,7 @@ from vesalius.engine.progress import Progress, no_progress
 from vesalius.engine.sources import LazyModel, ModelSource, hash_dataset
 from vesalius.errors import DataError, UsageError, did_you_mean
 from vesalius.fusion.slots import Slot
-from vesalius.records import DatasetCard, Sample
+from vesalius.records import DatasetCard, ModelCard, Sample
 from vesalius.store.features import FeatureStore
 from vesalius.tasks.vqa_questions import Asked
 
@@ -59,12 +59,14 @@ class SlotReader:
 
     Attributes:
         problems: slot → sample id → why it has no feature; filled as slots are made.
+        cards: slot → the model that it comes from; filled likewise.
     """
 
     dataset: Dataset
     encoders: Encoders
     problems: dict[str, dict[str, str]] = field(default_factory=dict)
     models: dict[str, LazyModel] = field(default_factory=dict)
+    cards: dict[str, ModelCard] = field(default_factory=dict)
 
     def slot(self, name: SlotName, units: Sequence[Unit], /) -> Slot:
         """The features of units; what a unit does not have is missing.
@@ -85,6 +87,7 @@ class SlotReader:
     def reader(self, name: SlotName, samples: Sequence[Sample], /) -> FeatureReader:
         """The model of a slot, about to look at the images of samples."""
         source = self.encoders.find(name.model)
+        self.cards[name.text] = source.card
         lazy = self.models.setdefault(name.model, LazyModel(source.load))
         dataset, window = self.dataset, name.options.get("window")
         if window is not None:

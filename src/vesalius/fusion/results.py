@@ -82,6 +82,7 @@ class Study:
         best_single: the slot that was best on val.
         best_head: the head that was best on val; contributions are its own.
         contributions: Shapley value of each slot in the best head's score above the floor.
+        settings: how it was made.
     """
 
     metric: str
@@ -92,6 +93,7 @@ class Study:
     best_single: str
     best_head: str
     contributions: Mapping[str, Estimate]
+    settings: Settings = field(default_factory=Settings)
 
     def _repr_markdown_(self) -> str:
         """Singles and heads as a table, for notebooks."""

@@ -69,7 +69,7 @@ def _studied(
     )
     telling = _Telling(cohort.goal.metric, fits, found)
     unsuited = [telling.unsuited(name, why) for name, why in reasons.items() if why is not None]
-    return _study(cohort, telling, unsuited)
+    return _study(cohort, telling, unsuited, settings)
 
 
 def _unsuitable(head: Head, inputs: Inputs) -> str | None:
@@ -156,7 +156,7 @@ class _Telling:
         return Row(Place(name, "fused"), Estimate(self.metric, nan, reason=why))
 
 
-def _study(cohort: Cohort, telling: _Telling, unsuited: Sequence[Row]) -> Study:
+def _study(cohort: Cohort, telling: _Telling, unsuited: Sequence[Row], settings: Settings) -> Study:
     fits = telling.fits
     rows = [telling.row(key) for key in telling.found.values if isinstance(key, Place)]
     names = tuple(slot.name for slot in cohort.slots)
@@ -169,6 +169,7 @@ def _study(cohort: Cohort, telling: _Telling, unsuited: Sequence[Row]) -> Study:
         best_single=fits.best_single,
         best_head=fits.best_head,
         contributions={name: telling.contribution(name, names) for name in names},
+        settings=settings,
     )
 
 

@@ -6,7 +6,7 @@ equal bytes. Every text is escaped. Lines differ by dash pattern as well as by c
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from vesalius.report.exports import visible
 
 MAX_VERTICES = 160
 _LEFT, _TOP, _SIZE_X, _SIZE_Y = 44.0, 12.0, 264.0, 196.0
+_LEAST_SPAN = 1e-6
 _WIDTH, _HEIGHT = _LEFT + _SIZE_X + 12, _TOP + _SIZE_Y + 40
 
 
@@ -30,6 +31,8 @@ class Line:
             precision.
         markers: draw a dot at each vertex.
         is_reference: a level to compare with, drawn thin and grey.
+        low: lower end of the interval of each value, drawn as a band; None without intervals.
+        high: upper end.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Line:
     step: bool = False
     markers: bool = False
     is_reference: bool = False
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,29 @@ class Axis:
         else:
             share = (value - self.low) / (self.high - self.low)
         return np.clip(share, 0.0, 1.0)
+
+
+def nice_axis(label: str, values: Iterable[float], /, *, n_steps: int = 5) -> Axis:
+    """An axis that holds all finite values, with ticks at 1, 2 or 5 times a power of ten.
+
+    Args:
+        label: what is written beside it.
+        values: a single value stands in the middle of an axis of length 0.1.
+        n_steps: most steps between the least and the greatest value.
+
+    >>> nice_axis("score", [0.52, 0.9]).ticks
+    (0.5, 0.6, 0.7, 0.8, 0.9)
+    """
+    finite = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    if high - low < _LEAST_SPAN:
+        low, high = low - 0.05, high + 0.05
+    raw = (high - low) / n_steps
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * k for k in (1, 2, 5, 10) if power * k >= raw * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = tuple(round(k * step, 9) for k in range(first, last + 1))
+    return Axis(label, ticks[0], ticks[-1], ticks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +107,7 @@ def line_figure(title: str, lines: Sequence[Line], /, *, x: Axis, y: Axis, capti
         number += not line.is_reference
         drawn.append(_curve(line, style, x=x, y=y))
         legend.append((style, line.name))
-    svg = _frame(title, _grid(x, y) + Markup().join(drawn))
+    svg = frame(title, _grid(x, y) + Markup().join(drawn))
     return Figure(title, svg, caption, tuple(legend))
 
 
@@ -93,6 +121,7 @@ def _curve(line: Line, style: str, *, x: Axis, y: Axis) -> Markup:
         corners = [f"{a:.1f},{b:.1f}" for a, b in zip(left[:-1], top[1:], strict=True)]
         points = [p for pair in zip(points, [*corners, ""], strict=True) for p in pair if p]
     path = Markup('<polyline class="line {}" points="{}"/>').format(style, " ".join(points))
+    path = _band(line, style, x=x, y=y) + path
     if not line.markers:
         return path
     dot = Markup('<circle class="dot {}" cx="{}" cy="{}" r="3"/>')
@@ -100,34 +129,57 @@ def _curve(line: Line, style: str, *, x: Axis, y: Axis) -> Markup:
     return path + Markup().join(dots)
 
 
+def _band(line: Line, style: str, *, x: Axis, y: Axis) -> Markup:
+    """Between the ends of the intervals, where there are any."""
+    if line.low is None or line.high is None:
+        return Markup()
+    drawn = np.isfinite(line.x) & np.isfinite(line.low) & np.isfinite(line.high)
+    left = _LEFT + _SIZE_X * x.position(line.x[drawn])
+    bottom, top = (_TOP + _SIZE_Y * (1 - y.position(v[drawn])) for v in (line.low, line.high))
+    there = [*zip(left, top, strict=True), *zip(left[::-1], bottom[::-1], strict=True)]
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in there)
+    return Markup('<polygon class="band {}" points="{}"/>').format(style, points)
+
+
 def _grid(x: Axis, y: Axis) -> Markup:
     bottom, right = _TOP + _SIZE_Y, _LEFT + _SIZE_X
     parts: list[Markup] = []
     for tick, share in zip(x.ticks, x.position(np.array(x.ticks)), strict=True):
         at = f"{_LEFT + _SIZE_X * float(share):.1f}"
-        parts.append(_rule(at, _TOP, at, bottom))
-        parts.append(_label(at, bottom + 15, f"{tick:g}", "tick mid"))
+        parts.append(rule(at, _TOP, at, bottom))
+        parts.append(label(at, bottom + 15, f"{tick:g}", "tick mid"))
     for tick, share in zip(y.ticks, y.position(np.array(y.ticks)), strict=True):
         level = _TOP + _SIZE_Y * (1 - float(share))
-        parts.append(_rule(_LEFT, f"{level:.1f}", right, f"{level:.1f}"))
-        parts.append(_label(_LEFT - 6, f"{level + 3.5:.1f}", f"{tick:g}", "tick end"))
-    parts.append(_label(_LEFT + _SIZE_X / 2, bottom + 34, x.label, "axis mid"))
+        parts.append(rule(_LEFT, f"{level:.1f}", right, f"{level:.1f}"))
+        parts.append(label(_LEFT - 6, f"{level + 3.5:.1f}", f"{tick:g}", "tick end"))
+    parts.append(label(_LEFT + _SIZE_X / 2, bottom + 34, x.label, "axis mid"))
     turned = Markup('<text class="axis mid" transform="translate(11 {}) rotate(-90)">{}</text>')
     parts.append(turned.format(f"{_TOP + _SIZE_Y / 2:.1f}", visible(y.label)))
     return Markup().join(parts)
 
 
-def _rule(x1: float | str, y1: float | str, x2: float | str, y2: float | str) -> Markup:
+def rule(x1: float | str, y1: float | str, x2: float | str, y2: float | str) -> Markup:
+    """A thin line of the grid."""
     return Markup('<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(x1, y1, x2, y2)
 
 
-def _label(x: float | str, y: float | str, text: str, style: str) -> Markup:
+def label(x: float | str, y: float | str, text: str, style: str) -> Markup:
+    """A line of text, with what could rewrite it made visible."""
     return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(style, x, y, visible(text))
 
 
-def _frame(title: str, body: Markup, width: float = _WIDTH, height: float = _HEIGHT) -> Markup:
-    head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">')
-    return head.format(f"{width:g}", f"{height:g}", visible(title)) + body + Markup("</svg>")
+def frame(
+    title: str,
+    body: Markup,
+    width: float = _WIDTH,
+    height: float = _HEIGHT,
+    *,
+    style: str = "chart",
+) -> Markup:
+    """A drawing as one picture, whose title screen readers say."""
+    head = Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">')
+    opened = head.format(style, f"{width:g}", f"{height:g}", visible(title))
+    return opened + body + Markup("</svg>")
 
 
 def grid_figure(
@@ -147,16 +199,16 @@ def grid_figure(
     parts: list[Markup] = []
     for j, name in enumerate(columns):
         middle = f"{left + (j + 0.5) * edge:.1f}"
-        parts.append(_label(middle, top - 8, shorten(name, max(3, int(edge / 6))), "tick mid"))
+        parts.append(label(middle, top - 8, shorten(name, max(3, int(edge / 6))), "tick mid"))
     for i, name in enumerate(rows):
         parts.append(
-            _label(left - 6, f"{top + (i + 0.5) * deep + 4:.1f}", shorten(name, 14), "tick end")
+            label(left - 6, f"{top + (i + 0.5) * deep + 4:.1f}", shorten(name, 14), "tick end")
         )
         for j in range(len(columns)):
             at = (left + j * edge, top + i * deep)
             parts.append(_square(at, (edge, deep), int(counts[i, j]), float(shares[i, j])))
     size = (left + len(columns) * edge + 8, top + len(rows) * deep + 8)
-    return Figure(title, _frame(title, Markup().join(parts), *size), caption)
+    return Figure(title, frame(title, Markup().join(parts), *size), caption)
 
 
 def _square(at: tuple[float, float], size: tuple[float, float], count: int, share: float) -> Markup:

@@ -1,11 +1,16 @@
-"""A fusion study as tables: lines, curves and contributions in CSV."""
+"""A fusion study as tables and words: lines, curves and contributions in CSV, the answer."""
 
 import csv
 import io
+import math
 from collections.abc import Sequence
+from typing import Literal
 
 from vesalius.fusion.results import Row, Study
+from vesalius.records import Estimate
+from vesalius.report.tables import interval_text
 
+LEVEL = 0.05
 COLUMNS = (
     "head", "variant", "slot", "share_missing", "metric", "value", "low", "high", "n_patients",
     "difference", "difference_low", "difference_high", "p", "p_holm", "parameters", "fit_s",
@@ -29,16 +34,54 @@ def contributions_of(study: Study, /) -> str:
     return _csv(("head", "slot", "metric", "shapley", "low", "high"), cells)
 
 
-def better_than_single(study: Study, /, *, level: float = 0.05) -> tuple[str, ...]:
+def better_than_single(study: Study, /) -> tuple[str, ...]:
     """Heads whose difference from the best single slot is positive and significant (Holm)."""
-    return tuple(
-        row.place.head
-        for row in study.rows
-        if row.place.variant == "fused"
-        and row.difference is not None
-        and row.difference.estimate.value > 0
-        and row.p_holm < level
-    )
+    return tuple(row.place.head for row in study.rows if verdict(row) == "better")
+
+
+def verdict(row: Row, /) -> Literal["better", "worse", "same"]:
+    """Of a head against the best single slot at 5 % after Holm; ``same`` where nobody asked."""
+    if row.place.variant != "fused" or row.difference is None or not row.p_holm < LEVEL:
+        return "same"
+    return "better" if row.difference.estimate.value > 0 else "worse"
+
+
+def sentence(study: Study, /) -> str:
+    """The answer to the question of the study."""
+    better = better_than_single(study)
+    if not better:
+        return f"No head is better than {study.best_single} alone (Holm, 5 %)."
+    return f"Better than {study.best_single} alone (Holm, 5 %): {', '.join(better)}."
+
+
+def score_name(metric: str, /) -> str:
+    """The name of a score for reading.
+
+    >>> score_name("auroc")
+    'AUROC'
+    """
+    return metric.upper() if metric in ("auroc", "ssim") else metric
+
+
+def signed_text(value: float, /) -> str:
+    """A difference for reading: sign and three decimals, ``n/a`` for NaN."""
+    return "n/a" if math.isnan(value) else f"{value:+.3f}"
+
+
+def interval_of(one: Estimate, /, *, signed: bool = False) -> str:
+    """``[low, high]``, empty when there is no interval."""
+    if not signed:
+        return interval_text(one)
+    if math.isnan(one.low) or math.isnan(one.high):
+        return ""
+    return f"[{signed_text(one.low)}, {signed_text(one.high)}]"
+
+
+def p_text(value: float, /) -> str:
+    """A p-value for reading; empty for NaN."""
+    if math.isnan(value):
+        return ""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
