@@ -13,7 +13,7 @@ from rich.text import Text
 from vesalius.api import user_cache
 from vesalius.catalog import describe, open_model, parse_model
 from vesalius.commands.terminal import console, progress_bars
-from vesalius.data.manifest import load_dataset
+from vesalius.data.opening import load_dataset
 from vesalius.engine.fusing import Kitchen, fusion_cohort
 from vesalius.engine.sources import ModelSource
 from vesalius.errors import UsageError, did_you_mean
@@ -43,7 +43,7 @@ def choose_heads(names: Sequence[str], /) -> dict[str, Head]:
 
 
 def fuse_command(
-    data: Path, features: Sequence[str], heads: Sequence[str], *, target: str | None, out: Path,
+    data: str, features: Sequence[str], heads: Sequence[str], *, target: str | None, out: Path,
     settings: Settings,
 ) -> None:  # fmt: skip
     """Make the study, print it, and write ``fusion.csv`` and ``contributions.csv``."""

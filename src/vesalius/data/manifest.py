@@ -135,8 +135,14 @@ def load_dataset(folder: str | Path) -> Dataset:
     return dataset
 
 
-def read_folder(folder: str | Path) -> Dataset:
-    """As `load_dataset`, but patients in several splits are only listed in `problems`."""
+def read_folder(folder: str | Path, *, published: Path | None = None) -> Dataset:
+    """As `load_dataset`, but patients in several splits are only listed in `problems`.
+
+    Args:
+        folder: the dataset folder.
+        published: of a prepared folder, what its link ``published`` leads to; files below it may
+            be named too.
+    """
     root = Path(folder).resolve()
     if not root.is_dir():
         raise DataError("expected a dataset folder", reason="missing_file", where=str(folder))
@@ -151,7 +157,7 @@ def read_folder(folder: str | Path) -> Dataset:
     table = read_table(path)
     declared = (*card.tabular, *card.subgroups)
     problems = _table_problems(table, ("id", "split", "image", *declared), SAMPLE_COLUMNS)
-    rules = SampleRules(root=root, card=card, has_labels="label" in table.columns)
+    rules = SampleRules(root, card, has_labels="label" in table.columns, published=published)
     samples = _parsed(table.rows, lambda row: parse_sample(row, rules), problems)
     problems += _overlaps(samples, table.name)
     ids = _Ids(known={sample.id for sample in samples}, seen=set(rules.taken))
@@ -262,10 +268,10 @@ def _digest(
 ) -> str:
     """SHA-256 over card and accepted rows; order of rows and format of tables do not matter.
 
-    License and citation are left out: no number depends on them.
+    License, citation and notes are left out: no number depends on them.
     """
     fields = asdict(card)
-    del fields["license"], fields["citation"]
+    del fields["license"], fields["citation"], fields["notes"]
     # the order of the classes is their index, and canonical JSON would sort a mapping
     fields["classes"] = [[name, list(prompts)] for name, prompts in card.classes.items()]
     rows = [[_row(record, root) for record in table] for table in (samples, questions, phrases)]

@@ -32,12 +32,14 @@ class SampleRules:
     Attributes:
         root: the dataset folder, resolved.
         has_labels: whether the table has a column ``label``.
+        published: a second folder that files may lie in, reached by the link ``published``.
         taken: ids of earlier rows and where they stand; filled by the caller.
     """
 
     root: Path
     card: DatasetCard
     has_labels: bool
+    published: Path | None = None
     taken: dict[str, str] = field(default_factory=dict)
 
 
@@ -57,11 +59,11 @@ def parse_sample(row: Row, rules: SampleRules) -> Sample:
         id=name,
         patient=row["patient"].strip() or name,
         split=_split(row),
-        image=resolve_inside(rules.root, required(row, "image"), row, "image"),
-        prior_image=_optional_path(row, "prior_image", rules.root),
+        image=resolve_inside(rules, required(row, "image"), row, "image"),
+        prior_image=_optional_path(row, "prior_image", rules),
         labels=labels,
         labelled=rules.has_labels and (rules.card.multilabel or bool(labels)),
-        mask=_optional_path(row, "mask", rules.root),
+        mask=_optional_path(row, "mask", rules),
         caption=row["caption"] or None,
         extra=_extra(row, rules.card),
     )
@@ -123,8 +125,10 @@ def required(row: Row, column: str) -> str:
     return row[column]
 
 
-def resolve_inside(root: Path, text: str, row: Row, column: str) -> Path:
-    """The path of an existing file or folder inside `root`, symbolic links followed.
+def resolve_inside(rules: SampleRules, text: str, row: Row, column: str) -> Path:
+    """The path of an existing file or folder inside the dataset folder, symbolic links followed.
+
+    A file of the `published` folder keeps its name below the link.
 
     Raises:
         DataError: ``path_escapes`` or ``missing_file``.
@@ -142,20 +146,22 @@ def resolve_inside(root: Path, text: str, row: Row, column: str) -> Path:
             "path_escapes",
             f"{column} must be a path below the dataset folder, with /, got {text!r}",
         )
+    root = rules.root
     try:
         path = (root / plain).resolve()
         there = path.exists()
     except (OSError, RuntimeError, ValueError):  # a link to itself, a name that is too long
         raise row.error("missing_file", f"{column}: cannot be followed: {text}") from None
-    if not path.is_relative_to(root) or path == root:
+    through_link = rules.published is not None and path.is_relative_to(rules.published)
+    if not (through_link or path.is_relative_to(root)) or path == root:
         raise row.error("path_escapes", f"{column} leads out of the dataset folder: {text}")
     if not there:
         raise row.error("missing_file", f"{column}: no such file: {text}")
-    return path
+    return root / plain if through_link else path
 
 
-def _optional_path(row: Row, column: str, root: Path) -> Path | None:
-    return resolve_inside(root, row[column], row, column) if row[column] else None
+def _optional_path(row: Row, column: str, rules: SampleRules) -> Path | None:
+    return resolve_inside(rules, row[column], row, column) if row[column] else None
 
 
 def _split(row: Row) -> Split:
