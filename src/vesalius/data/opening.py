@@ -103,7 +103,7 @@ def _notes(recipe: Recipe, n_overlaps: int) -> Iterable[str]:
 def _mismatches(recipe: Recipe, dataset: Dataset) -> Iterable[Problem]:
     """One problem for every table and split that has another number of rows than published."""
     splits = {sample.id: sample.split for sample in dataset}
-    loaded = {
+    loaded: dict[str, Counter[str]] = {
         "samples": Counter(splits.values()),
         "questions": Counter(splits[one.id] for one in dataset.questions),
         "phrases": Counter(splits[one.id] for one in dataset.phrases),

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
+from vesalius.data.recipes.splits import hashed_split
+
 Counts = Mapping[str, Mapping[str, int]]
 
 
@@ -63,3 +65,18 @@ def text(path: Path, content: str) -> None:
     """Write a text file and its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
+
+
+SPREAD = {"train": 4, "val": 2, "test": 4}
+
+
+def numbers(recipe: str, key: Callable[[int], str]) -> list[int]:
+    """Numbers whose patients fall into the three made splits as `SPREAD` says, half of them odd."""
+    wanted = {(split, odd): n // 2 for split, n in SPREAD.items() for odd in (0, 1)}
+    found = []
+    for number in range(1, 1000):
+        place = (hashed_split(recipe, key(number)), number % 2)
+        if wanted[place]:
+            wanted[place] -= 1
+            found.append(number)
+    return found

@@ -5,7 +5,11 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import layouts_chest
 import layouts_medmnist
+import layouts_outlines
+import layouts_pictures
+import layouts_volumes
 import layouts_vqa
 import pytest
 from published import Layout
@@ -18,7 +22,10 @@ from vesalius.data.recipes import RECIPES
 from vesalius.data.recipes.conformance import check_recipe
 from vesalius.errors import DataError
 
-LAYOUTS: dict[str, Layout] = {**layouts_medmnist.LAYOUTS, **layouts_vqa.LAYOUTS}
+LAYOUTS: dict[str, Layout] = {
+    **layouts_medmnist.LAYOUTS, **layouts_vqa.LAYOUTS, **layouts_chest.LAYOUTS,
+    **layouts_outlines.LAYOUTS, **layouts_volumes.LAYOUTS, **layouts_pictures.LAYOUTS,
+}  # fmt: skip
 RUN = [name for name, layout in LAYOUTS.items() if layout.task]
 
 

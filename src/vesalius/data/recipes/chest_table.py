@@ -93,7 +93,9 @@ RECIPES = (
         split=f"official; {VAL_MADE_HERE}",
         expected={"samples": {"train+val": 3001, "test": 542}},
         patient="the image; patients are not published",
-        unverified=("3001 training images, key names of the JSON files, addresses of the archives",),
+        unverified=(
+            "3001 training images, key names of the JSON files, addresses of the archives",
+        ),
         size_mb=None,
         steps=(
             f"download {_DEEPWISE}/train_data.zip and {_DEEPWISE}/test_data.zip and unpack each "

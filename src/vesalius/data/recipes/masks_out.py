@@ -1,4 +1,4 @@
-"""Label maps made from published masks that are pictures of 0 and 255, run lengths or many files."""
+"""Label maps made from masks published as pictures of 0 and 255 or as run lengths."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -93,7 +93,16 @@ def prepare(recipe: Recipe, root: Path, /) -> Path:
 
 
 def _write(recipe: Recipe, source: Source) -> None:
-    tables = recipe.read(recipe, source)
+    try:
+        tables = recipe.read(recipe, source)
+    except (LookupError, TypeError, ValueError) as error:  # what a cell of another kind leads to
+        raise DataError(
+            f"the files in {source.root} are not laid out as {recipe.name} describes them "
+            f"({type(error).__name__}: {error}); compare with the module "
+            f"{recipe.read.__module__}",
+            reason="bad_table",
+            where=recipe.name,
+        ) from error
     (source.out / PUBLISHED).symlink_to(source.root, target_is_directory=True)
     for name in TABLES:
         rows: Sequence[TableRow] = getattr(tables, name)
