@@ -71,7 +71,7 @@ def _amos(root: Path) -> None:
 
 def _ct_rate(root: Path) -> None:
     folder = root / "dataset"
-    names = ("valid_1_a_1", "valid_1_a_2", "valid_2_a_1")
+    names = ("valid_1_a_1", "valid_1_a_2", "valid_2_a_1", "valid_3_a_1")
     classes = RECIPES["ct-rate"].classes
     labels = ["VolumeName," + ",".join(classes)]
     reports = ["VolumeName,ClinicalInformation_EN,Technique_EN,Findings_EN,Impressions_EN"]
@@ -102,6 +102,6 @@ LAYOUTS = {
     "totalsegmentator": _volumetric(_total, {"train": 1, "val": 1, "test": 2}),
     "amos-ct": _volumetric(_amos, {"train": 2, "test": 1}, columns={"id": "amos_0001"}),
     "amos-mri": _volumetric(_amos, {"train": 2, "test": 1}, columns={"id": "amos_0507"}),
-    "ct-rate": Layout(_ct_rate, {"samples": {"test": 3}}, "retrieval", "embedding",
+    "ct-rate": Layout(_ct_rate, {"samples": {"test": 4}}, "retrieval", "embedding",
                       {"patient": "valid_1", "labels": ("Medical material",)}),
 }  # fmt: skip

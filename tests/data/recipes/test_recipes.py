@@ -1,8 +1,7 @@
 """Every recipe reads a miniature copy of its published layout, and is run through one task."""
 
-import csv
-import json
 from collections import Counter
+from math import isfinite
 from pathlib import Path
 
 import layouts_chest
@@ -15,12 +14,15 @@ import pytest
 from published import Layout
 from typer.testing import CliRunner
 
+from vesalius.api import Settings, evaluate
+from vesalius.catalog import load_model
 from vesalius.cli import app
 from vesalius.data.check import check_dataset
 from vesalius.data.opening import load_dataset, read_dataset
 from vesalius.data.recipes import RECIPES
 from vesalius.data.recipes.conformance import check_recipe
 from vesalius.errors import DataError
+from vesalius.records import Done
 
 LAYOUTS: dict[str, Layout] = {
     **layouts_medmnist.LAYOUTS, **layouts_vqa.LAYOUTS, **layouts_chest.LAYOUTS,
@@ -78,21 +80,41 @@ def test_layout_is_read_whole(name, folders):
     assert data.card.license == recipe.license
 
 
+@pytest.fixture(scope="module")
+def mini():
+    """The miniature that everything is run with, loaded once."""
+    return load_model("mini:clip", device="cpu")
+
+
 @pytest.mark.parametrize("name", RUN)
-def test_layout_runs_through_a_task(name, folders, tmp_path):
-    """`vesalius run --data NAME=FOLDER` ends with a number."""
+def test_layout_runs_through_a_task(name, folders, tmp_path, mini):
+    """Named as on the command line, a miniature copy ends with numbers."""
     layout = LAYOUTS[name]
+    settings = Settings(protocols=(layout.protocol,), device="cpu", n_resamples=2, limit=3,
+                        controls=False, allow_partial=True, cache=tmp_path / "cache")  # fmt: skip
+    result = evaluate(
+        models=[mini],
+        datasets=[f"{name}={folders(name)}"],
+        tasks=[layout.task],
+        out=tmp_path / "run",
+        settings=settings,
+    )
+    assert [type(one) for one in result.outcomes] == [Done], result.outcomes
+    assert any(isfinite(row.estimate.value) for row in result.metrics)
+
+
+def test_the_command_line_runs_a_recipe_and_says_its_notes(folders, tmp_path):
+    """`vesalius run --data NAME=FOLDER`: real overlap and a partial copy are not silent."""
     done = CliRunner().invoke(
         app,
-        ["run", "--model", "mini:clip", "--data", f"{name}={folders(name)}", "--task", layout.task,
-         "--protocol", layout.protocol, "--out", str(tmp_path / "run"), "--resamples", "2",
+        ["run", "--model", "mini:clip", "--data", f"vqa-rad={folders('vqa-rad')}", "--task", "vqa",
+         "--protocol", "ranked-candidates", "--out", str(tmp_path / "run"), "--resamples", "2",
          "--no-controls", "--allow-partial", "--device", "cpu"],
+        env={"COLUMNS": "200"},
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    lines = (tmp_path / "run" / "outcomes.jsonl").read_text().splitlines()
-    assert [json.loads(line)["outcome"] for line in lines] == ["done"], lines
-    with (tmp_path / "run" / "metrics.csv").open(newline="") as stream:
-        assert any(row["value"] not in ("", "nan") for row in csv.DictReader(stream))
+    assert "1 images stand in several official splits: the authors split questions" in done.output
+    assert "n_expected = 451, n_loaded = 2" in done.output
 
 
 def test_a_part_is_refused_unless_it_is_asked_for(folders):

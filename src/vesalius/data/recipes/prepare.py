@@ -95,7 +95,7 @@ def prepare(recipe: Recipe, root: Path, /) -> Path:
 def _write(recipe: Recipe, source: Source) -> None:
     try:
         tables = recipe.read(recipe, source)
-    except (LookupError, TypeError, ValueError) as error:  # what a cell of another kind leads to
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # cells of another kind
         raise DataError(
             f"the files in {source.root} are not laid out as {recipe.name} describes them "
             f"({type(error).__name__}: {error}); compare with the module "
