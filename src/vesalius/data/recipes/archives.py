@@ -4,6 +4,8 @@ An entry that is absolute, climbs out, is a link, a device or a repeated name is
 renamed: an archive that has one is not what its publisher made.
 """
 
+import gzip
+import lzma
 import secrets
 import shutil
 import tarfile
@@ -11,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import Protocol, runtime_checkable
 
 from vesalius.data.reading import Reading
 
@@ -20,8 +22,15 @@ MOST_RATIO = 200
 _SPARE_BYTES = 64 * 2**20
 _SLACK_BYTES = 1 << 20
 _CHUNK = 1 << 20
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError,
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, NotImplementedError,
            RuntimeError)  # fmt: skip
+
+
+@runtime_checkable
+class _Readable(Protocol):
+    """An entry of an archive, opened; the two libraries share no type."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def unpack(archive: Path, folder: Path, /) -> int:
@@ -81,7 +90,7 @@ def _untarred(archive: Path, folder: Path, reading: Reading) -> Iterator[str]:
                 yield name
 
 
-def _write(stream: IO[bytes], path: Path) -> None:
+def _write(stream: _Readable, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
         shutil.copyfileobj(stream, file, _CHUNK)
