@@ -22,8 +22,10 @@ MOST_RATIO = 200
 _SPARE_BYTES = 64 * 2**20
 _SLACK_BYTES = 1 << 20
 _CHUNK = 1 << 20
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, NotImplementedError,
-           RuntimeError)  # fmt: skip
+_BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError,
+    NotImplementedError, RuntimeError,
+)  # fmt: skip
 
 
 @runtime_checkable
