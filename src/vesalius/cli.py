@@ -275,6 +275,21 @@ def phantom(
 
 
 @app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="Known answer; without, all are listed.")] = "",
+    out: Out = Path("reproduced"),
+    model: Annotated[str, typer.Option(help="Other weights, as for `run --model`.")] = "",
+    data: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
+    allow_partial: Annotated[bool, typer.Option("--allow-partial", help="A part will do.")] = False,
+) -> None:
+    """Compute a published number again; exit code 1 if it does not come out."""
+    from vesalius.commands import reproducing
+
+    attempt = reproducing.Attempt(out, model=model, data=data, allow_partial=allow_partial)
+    _finish(reproducing.reproduce_command(name, attempt))
+
+
+@app.command()
 def doctor() -> None:
     """Show versions, devices, memory and caches, what is missing and how to get it."""
     from vesalius.commands import listing

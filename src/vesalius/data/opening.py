@@ -57,7 +57,18 @@ def load_dataset(text: str | Path, /, *, allow_partial: bool = False) -> Dataset
     found = recipe_of(text)
     if found is None:
         return load_folder(text)
-    dataset = read_dataset(text)
+    return load_recipe(*found, allow_partial=allow_partial)
+
+
+def load_recipe(
+    recipe: Recipe, folder: Path | None = None, /, *, allow_partial: bool = False
+) -> Dataset:
+    """As `load_dataset`, of a recipe and perhaps another folder than that below the data root.
+
+    Raises:
+        DataError: as `load_dataset`.
+    """
+    dataset = _read(recipe, folder)
     fatal = [one for one in dataset.problems if one.reason in _FATAL]
     if allow_partial:
         kept = [one.message for one in fatal if one.reason == "count_mismatch"]
@@ -76,9 +87,10 @@ def load_dataset(text: str | Path, /, *, allow_partial: bool = False) -> Dataset
 def read_dataset(text: str | Path, /) -> Dataset:
     """As `load_dataset`, but whatever is wrong with the rows is only listed in `problems`."""
     found = recipe_of(text)
-    if found is None:
-        return read_folder(text)
-    recipe, folder = found
+    return read_folder(text) if found is None else _read(*found)
+
+
+def _read(recipe: Recipe, folder: Path | None) -> Dataset:
     root = published_folder(recipe, folder)
     dataset = read_folder(prepare(recipe, root), published=root)
     overlaps = [one for one in dataset.problems if one.reason == "patient_overlap"]
