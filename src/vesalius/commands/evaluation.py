@@ -42,7 +42,8 @@ def run_command(wanted: SpecFile) -> bool:
     )
     tasks = choose_tasks(wanted.task or "all", wanted.protocol)
     models = model_sources(wanted.model, settings)
-    datasets = [load_dataset(one, allow_partial=wanted.allow_partial) for one in wanted.data]
+    with console.status("reading data sets"):  # a public one may have to be prepared first
+        datasets = [load_dataset(one, allow_partial=wanted.allow_partial) for one in wanted.data]
     with progress_bars() as progress:
         request = Request(Path(wanted.out), wanted.seed, settings, progress)
         result = evaluate_sources(models, datasets, tasks, request)

@@ -190,7 +190,6 @@ def read_ms_cxr(_: Recipe, source: Source, /) -> Tables:
             "patient": path.parts[2] if len(path.parts) > 2 else "",
             "split": "test",
             "image": source.link(source.root / path),
-            "label": row["category_name"],
         }
         phrases.append(_phrase(name, row["label_text"], _corners(row, ("x", "y", "w", "h"))))
     return Tables(list(samples.values()), phrases=phrases)

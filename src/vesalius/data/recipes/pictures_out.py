@@ -1,6 +1,5 @@
 """Files that have to be converted because no reader knows their published form."""
 
-import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,16 +48,6 @@ def items_of_npz(path: Path, key: str, reading: Reading, /) -> Iterator[Shaped[n
 def suffix_of(raw: bytes, /) -> str:
     """The ending of an embedded picture: ``.png`` or ``.jpg``, told by its content."""
     return ".png" if raw.startswith(b"\x89PNG") else ".jpg"
-
-
-def size_of(raw: bytes, reading: Reading, /) -> tuple[int, int]:
-    """Columns and rows of a picture, from its header.
-
-    Raises:
-        DataError: it is no picture.
-    """
-    with contained(reading), Pillow.open(io.BytesIO(raw)) as picture:
-        return picture.size
 
 
 def picture_size(path: Path, reading: Reading, /) -> tuple[int, int]:

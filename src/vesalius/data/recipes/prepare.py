@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from vesalius.data.recipes.recipe import PUBLISHED, TABLES, HubFiles, Recipe, Source, TableRow
+from vesalius.data.recipes.recipe import PUBLISHED, TABLES, Recipe, Source, TableRow
 from vesalius.errors import DataError
 from vesalius.records import Json, digest_json
 from vesalius.store.files import make_folder
@@ -64,11 +64,6 @@ def is_on_disk(recipe: Recipe, /) -> bool:
     """Whether the files that the reader starts from are below the data root."""
     folder = data_root() / recipe.place
     return folder.is_dir() and all(_any(folder, pattern) for pattern in recipe.needs)
-
-
-def needs_login(recipe: Recipe, /) -> bool:
-    """Whether its files can only be had by hand, or by a hub account with access."""
-    return bool(recipe.credentials) and not any(isinstance(one, HubFiles) for one in recipe.get)
 
 
 def prepare(recipe: Recipe, root: Path, /) -> Path:
