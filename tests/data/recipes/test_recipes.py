@@ -115,6 +115,8 @@ def test_the_command_line_runs_a_recipe_and_says_its_notes(folders, tmp_path):
     assert done.exit_code == 0, done.output
     assert "1 images stand in several official splits: the authors split questions" in done.output
     assert "n_expected = 451, n_loaded = 2" in done.output
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "images stand in several official splits" in page
 
 
 def test_a_part_is_refused_unless_it_is_asked_for(folders):

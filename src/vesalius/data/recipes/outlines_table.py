@@ -11,7 +11,7 @@ _TB = {"normal": ("no abnormality",), "tuberculosis": ("tuberculosis",)}
 _TB_CITATION = "Jaeger et al. (2014), doi:10.3978/j.issn.2223-4292.2014.11.20"
 _CXR = ("chest x-ray showing {}", "findings consistent with {}")
 _ISIC_URL = "https://challenge.isic-archive.com/data/#2018"
-_ISIC = "https://isic-archive.s3.amazonaws.com/challenges/2018"
+_ISIC = "https://isic-challenge-data.s3.amazonaws.com/2018"
 _ISIC_CITATION = (
     "Codella et al. (2019), ISIC 2018, arXiv:1902.03368; Tschandl et al. (2018), HAM10000, "
     "doi:10.1038/sdata.2018.161"
@@ -121,7 +121,7 @@ RECIPES = (
         split="official",
         expected={"samples": {"train": 2594, "val": 100, "test": 1000}},
         patient=_NO_PATIENTS,
-        unverified=("counts, as of memory", "addresses of the archives"),
+        unverified=("counts, as of memory",),
         size_mb=13500,
         get=_isic_files("Task1", "Task1-2"),
         steps=("unpack the six archives of task 1 side by side in the folder",),
@@ -152,7 +152,7 @@ RECIPES = (
         split="official",
         expected={"samples": {"train": 10015, "val": 193, "test": 1512}},
         patient="the image; several training images show one lesion",
-        unverified=("counts, as of memory", "addresses of the archives"),
+        unverified=("counts, as of memory",),
         size_mb=3300,
         get=_isic_files("Task3", "Task3"),
         steps=("unpack the six archives of task 3 side by side in the folder",),
