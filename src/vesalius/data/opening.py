@@ -77,7 +77,7 @@ def load_recipe(
         dataset = replace(dataset, card=card)
     if fatal:
         raise DataError(
-            "; ".join(one.message for one in fatal[:_MOST_LISTED]) + _because(dataset),
+            "; ".join(one.message for one in fatal[:_MOST_LISTED]) + _because(dataset, recipe),
             reason=fatal[0].reason,
             where=dataset.card.name,
         )
@@ -131,12 +131,14 @@ def _mismatches(recipe: Recipe, dataset: Dataset) -> Iterable[Problem]:
                 )
 
 
-def _because(dataset: Dataset) -> str:
-    """The first refused row, which often explains a count, and what to do."""
+def _because(dataset: Dataset, recipe: Recipe) -> str:
+    """What often explains a count: the first refused row, or a doubt of the recipe; what to do."""
     rows = [one for one in dataset.problems if one.reason not in _FATAL]
     first = ""
     if rows:
         first = f"; {len(rows)} rows refused, the first: {rows[0].where}: {rows[0].message}"
+    if recipe.unverified:
+        first += f"; not verified in this recipe: {', '.join(recipe.unverified)}"
     return first + (
         "; `vesalius check` names each problem. For a deliberate part of the data set, say "
         "--allow-partial"
