@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from vesalius.api import Result as Result
     from vesalius.api import evaluate as evaluate
     from vesalius.catalog import load_model as load_model
-    from vesalius.data.manifest import load_dataset as load_dataset
+    from vesalius.data.opening import load_dataset as load_dataset
     from vesalius.data.phantom import write_phantom as write_phantom
     from vesalius.data.readers import read_image as read_image
     from vesalius.engine.image_folders import compare_folders as compare_folders
@@ -37,7 +37,7 @@ _PUBLIC = {
     "fusion_study": "vesalius.fusion.study",
     "holm": "vesalius.stats",
     "inspect_model": "vesalius.engine.inspection",
-    "load_dataset": "vesalius.data.manifest",
+    "load_dataset": "vesalius.data.opening",
     "load_model": "vesalius.catalog",
     "metrics": "",
     "paired_difference": "vesalius.stats",

@@ -10,7 +10,8 @@ from secrets import token_hex
 
 from vesalius.capabilities import Model
 from vesalius.catalog import describe, open_model, parse_model
-from vesalius.data.manifest import Dataset, load_dataset
+from vesalius.data.manifest import Dataset
+from vesalius.data.opening import load_dataset
 from vesalius.engine import Grid, ModelSource, run
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.errors import UsageError, did_you_mean
@@ -40,6 +41,7 @@ class Settings:
         out_of_domain: evaluate a model also where it was made for another modality; such cells
             say so. Otherwise they are n/a.
         allow_pickle_weights: load ``.bin`` weights whose hash is not known beforehand.
+        allow_partial: take a public data set with fewer or more rows than its publisher states.
         cache: folder of the feature cache; None for the user's cache folder.
     """
 
@@ -53,6 +55,7 @@ class Settings:
     controls: bool = True
     out_of_domain: bool = False
     allow_pickle_weights: bool = False
+    allow_partial: bool = False
     cache: Path | None = None
 
 
@@ -116,7 +119,10 @@ def evaluate(
     settings = settings or Settings()
     return evaluate_sources(
         model_sources(models, settings),
-        [d if isinstance(d, Dataset) else load_dataset(d) for d in datasets],
+        [
+            d if isinstance(d, Dataset) else load_dataset(d, allow_partial=settings.allow_partial)
+            for d in datasets
+        ],
         choose_tasks(tasks, settings.protocols),
         Request(out=Path(out), seed=seed, settings=settings),
     )

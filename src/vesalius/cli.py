@@ -73,7 +73,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
             r"Options in brackets: clip\[fit=pad]."
         ),
     ] = None,
-    data: Annotated[list[str] | None, typer.Option(help="Dataset folder.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Dataset folder, name of `vesalius datasets`, or NAME=FOLDER."),
+    ] = None,
     task: Annotated[list[str] | None, typer.Option(help="Task; all of them by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder, new or to continue.")] = None,
     protocol: Annotated[
@@ -94,6 +97,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
         bool | None, typer.Option(help="Models on modalities they were not made for, too.")
     ] = None,
     allow_pickle_weights: Annotated[bool | None, Pickles] = None,
+    allow_partial: Annotated[
+        bool | None, typer.Option("--allow-partial", help="Public data sets that are not whole.")
+    ] = None,
 ) -> None:
     """Evaluate models on datasets at tasks; the same command again continues.
 
@@ -106,7 +112,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
         "device": device, "batch_size": batch_size, "limit": limit, "workers": workers,
         "resamples": resamples,
         "seed": seed, "controls": controls, "out_of_domain": out_of_domain,
-        "allow_pickle_weights": allow_pickle_weights,
+        "allow_pickle_weights": allow_pickle_weights, "allow_partial": allow_partial,
     }  # fmt: skip
     if engine != "local":
         raise UsageError(f"--engine {engine!r}: this version has only the engine 'local'")
@@ -140,7 +146,7 @@ def compare(
 
 @app.command()
 def fuse(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract names them
-    data: Annotated[Path, typer.Option(help="Dataset folder with labels.")],
+    data: Annotated[str, typer.Option(help="Dataset folder with labels, or name.")],
     features: Annotated[
         list[str],
         typer.Option(
@@ -209,14 +215,24 @@ def models(as_json: AsJson = False) -> None:
     listing.models_command(as_json=as_json)
 
 
+@app.command(name="datasets")
+def datasets_list(as_json: AsJson = False) -> None:
+    """List the public data sets: tasks, size, licence, what must be signed, whether on disk."""
+    from vesalius.commands import recipes
+
+    recipes.datasets_command(as_json=as_json)
+
+
 @app.command()
 def fetch(
-    model: Annotated[list[str], typer.Argument(help="Names from `vesalius models`.")],
+    name: Annotated[
+        list[str], typer.Argument(help="Names from `vesalius models` or `vesalius datasets`.")
+    ],
 ) -> None:
-    """Download models at their pinned revisions; the only command that opens the network."""
+    """Download models and data sets, verified; the only command that opens the network."""
     from vesalius.commands import fetching
 
-    fetching.fetch_command(model)
+    _finish(fetching.fetch_command(name))
 
 
 @app.command()
@@ -241,7 +257,7 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract 
     model: Annotated[list[str], typer.Argument(help="As for `run --model`; all and mini:all too.")],
     as_json: AsJson = False,
     data: Annotated[
-        Path | None, typer.Option(help="Dataset folder, for the geometry of embeddings.")
+        str | None, typer.Option(help="Dataset folder or name, for the geometry of embeddings.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Samples of it at most.")] = 512,
     device: Device = "auto",
@@ -261,10 +277,10 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract 
 
 @app.command()
 def check(
-    data: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    data: Annotated[str, typer.Argument(help="Dataset folder, NAME or NAME=FOLDER.")],
     pixels: Annotated[bool, typer.Option(help="Decode every image and mask.")] = True,
 ) -> None:
-    """Validate a dataset folder row by row; exit 1 if any row is bad."""
+    """Validate a dataset folder or public data set row by row; exit 1 if any row is bad."""
     from vesalius.commands import datasets
 
     raise typer.Exit(datasets.check_command(data, read_pixels=pixels))
@@ -280,6 +296,21 @@ def phantom(
     from vesalius.commands import datasets
 
     datasets.phantom_command(out, n_patients=patients, seed=seed)
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="Known answer; without, all are listed.")] = "",
+    out: Out = Path("reproduced"),
+    model: Annotated[str, typer.Option(help="Other weights, as for `run --model`.")] = "",
+    data: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
+    allow_partial: Annotated[bool, typer.Option("--allow-partial", help="A part will do.")] = False,
+) -> None:
+    """Compute a published number again; exit code 1 if it does not come out."""
+    from vesalius.commands import reproducing
+
+    attempt = reproducing.Attempt(out, model=model, data=data, allow_partial=allow_partial)
+    _finish(reproducing.reproduce_command(name, attempt))
 
 
 @app.command()

@@ -158,7 +158,10 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class DatasetCard:
-    """What ``dataset.yaml`` says; `digest` identifies card and tables together."""
+    """What ``dataset.yaml`` says; `digest` identifies card and tables together.
+
+    `notes` are what a reader of its numbers must know, for data sets that a recipe reads.
+    """
 
     name: str
     modality: str = "other"
@@ -174,6 +177,7 @@ class DatasetCard:
     tabular: Mapping[str, Literal["numeric", "categorical"]] = field(default_factory=dict)
     subgroups: tuple[str, ...] = ()
     digest: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

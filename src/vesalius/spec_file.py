@@ -40,6 +40,7 @@ class SpecFile(BaseModel):
     controls: bool = True
     out_of_domain: bool = False
     allow_pickle_weights: bool = False
+    allow_partial: bool = False
 
 
 def read_spec(path: Path, /) -> SpecFile:

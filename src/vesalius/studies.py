@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vesalius.api import Settings, model_sources, usable_cache, user_cache
-from vesalius.data.manifest import Dataset, load_dataset
+from vesalius.data.manifest import Dataset
+from vesalius.data.opening import load_dataset
 from vesalius.engine import ModelSource
 from vesalius.engine.fusing import Prepared, prepare_cohort
 from vesalius.engine.fusion_slots import Encoders
@@ -29,7 +30,7 @@ def fusion_cohort(
     """Frozen features of a dataset for `vesalius.fusion_study`, see docs/fusion.md.
 
     Args:
-        data: dataset folder, or a loaded dataset.
+        data: dataset folder, name of a public data set, or a loaded dataset.
         features: such as ``mini:clip:image``, ``mini:clip:text[column=history]``, ``tabular``.
         task: ``classification``, ``vqa``, ``retrieval`` or ``generation``.
         target: a class or column (classification); ``closed`` or ``open`` questions (vqa); the

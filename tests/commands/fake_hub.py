@@ -18,6 +18,7 @@ class Repository:
 
     Attributes:
         refusal: status and error code of every answer, where nothing may be read.
+        kind: ``models`` or ``datasets``.
         cut_after: bytes of a weight file after which the connection breaks, once.
     """
 
@@ -27,6 +28,7 @@ class Repository:
     lies: dict[str, bytes] = field(default_factory=dict)
     refusal: tuple[int, str] | None = None
     cut_after: int | None = None
+    kind: str = "models"
 
 
 class FakeHub(ThreadingHTTPServer):
@@ -58,7 +60,7 @@ def serving(repository: Repository) -> Iterator[FakeHub]:
 
 def is_large(name: str) -> bool:
     """Whether the hub keeps it outside Git."""
-    return name.endswith((".bin", ".safetensors"))
+    return name.endswith((".bin", ".safetensors", ".parquet", ".zip"))
 
 
 def etag(name: str, content: bytes) -> str:
@@ -90,12 +92,12 @@ class _Handler(BaseHTTPRequestHandler):
         if repository.refusal:
             status, code = repository.refusal
             self._send(status, b"{}", {"X-Error-Code": code})
-        elif path.startswith(f"/api/models/{repository.name}"):
+        elif path.startswith(f"/api/{repository.kind}/{repository.name}"):
             self._list(path)
         elif path.startswith("/api/"):  # what the client asks beside
             self._send(404, b"{}", {})
         else:
-            name = path.rpartition("/")[2]
+            name = path.partition("/resolve/")[2].partition("/")[2]
             self._file(name, with_body=with_body, start=_start(span))
 
     def _list(self, path: str) -> None:

@@ -11,7 +11,7 @@ from vesalius.data.phantom import write_phantom
 from vesalius.records import SPLITS
 
 
-def check_command(data: Path, *, read_pixels: bool) -> int:
+def check_command(data: str, *, read_pixels: bool) -> int:
     """Print what the dataset has and every bad row; 1 if there is any."""
     with progress_bars() as progress:
         report = check_dataset(
@@ -23,6 +23,8 @@ def check_command(data: Path, *, read_pixels: bool) -> int:
     console.print(
         f"{summary}{sum(report.n_patients.values())} patients", highlight=False, markup=False
     )
+    for note in report.notes:
+        console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
     if not report.problems:
         console.print("no problem found")
         return 0

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
 from vesalius.commands.terminal import console, progress_bars
-from vesalius.data.manifest import load_dataset
+from vesalius.data.opening import load_dataset
 from vesalius.engine import score
 from vesalius.engine.comparison import Comparison, compare_runs
 from vesalius.errors import UsageError, did_you_mean
@@ -38,10 +38,12 @@ def run_command(wanted: SpecFile) -> bool:
         controls=wanted.controls,
         out_of_domain=wanted.out_of_domain,
         allow_pickle_weights=wanted.allow_pickle_weights,
+        allow_partial=wanted.allow_partial,
     )
     tasks = choose_tasks(wanted.task or "all", wanted.protocol)
     models = model_sources(wanted.model, settings)
-    datasets = [load_dataset(folder) for folder in wanted.data]
+    with console.status("reading data sets"):  # a public one may have to be prepared first
+        datasets = [load_dataset(one, allow_partial=wanted.allow_partial) for one in wanted.data]
     with progress_bars() as progress:
         request = Request(Path(wanted.out), wanted.seed, settings, progress)
         result = evaluate_sources(models, datasets, tasks, request)
@@ -68,6 +70,7 @@ def _warnings(datasets: Mapping[str, Json]) -> list[str]:
     """What a reader of the table must know about the data."""
     lines = []
     for name, info in datasets.items():
+        lines += [f"{name}: {note}" for note in info.get("notes", ())]
         n_refused, n_unreadable = len(info["problems"]), len(info["unreadable"])
         if n_refused or n_unreadable:
             lines.append(

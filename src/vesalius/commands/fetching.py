@@ -1,14 +1,16 @@
-"""The command that opens the network: models into the hub's cache, verified."""
+"""The command that opens the network: models into the hub's cache, data sets, all verified."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from vesalius.catalog import ModelEntry, ModelRequest, parse_model
-from vesalius.commands.terminal import console
+from vesalius.commands.network import open_network
+from vesalius.commands.recipes import fetch_recipe
+from vesalius.commands.terminal import console, size_text
 from vesalius.commands.wanted import expand_models
+from vesalius.data.recipes import RECIPES
 from vesalius.errors import UsageError
 from vesalius.models.checkpoint import PICKLES, sha256
 from vesalius.models.naming import split_options
@@ -17,18 +19,23 @@ if TYPE_CHECKING:
     from vesalius.models.download import Plan
 
 
-def fetch_command(names: Sequence[str]) -> None:
-    """Download the models one after the other; each is verified before the next begins.
+def fetch_command(names: Sequence[str]) -> bool:
+    """Download models and data sets one after the other; each is verified before the next begins.
+
+    A data set that must be had by hand is explained instead; whether none was.
 
     Raises:
         UsageError: if one of them is not of a repository; nothing is downloaded then.
         ModelError: if one cannot be downloaded or is not what it should be.
     """
-    requests = [_fetchable(name) for name in expand_models(names)]
-    # read once, when the hub's client is imported
-    os.environ |= {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    recipes = [RECIPES[name] for name in names if name in RECIPES]
+    models = [name for name in names if name not in RECIPES]
+    requests = [_fetchable(name) for name in expand_models(models)]
+    open_network()
     for request in requests:
         _fetch(request)
+    got = [fetch_recipe(recipe) for recipe in recipes]  # every one is tried
+    return all(got)
 
 
 def _fetchable(name: str) -> ModelRequest:
@@ -52,7 +59,7 @@ def _fetch(request: ModelRequest) -> None:
     check_space(plan)
     if not console.is_terminal:
         disable_progress_bars()
-    folder = download(plan, started=lambda file: _say(f"  {file.name} ({_size(file.size)})"))
+    folder = download(plan, started=lambda file: _say(f"  {file.name} ({size_text(file.size)})"))
     check_files(folder, plan, pins=pins_of(entry, plan))
     _say(f"  {len(plan.files)} files are as the hub describes them")
     for file in plan.files:
@@ -94,16 +101,9 @@ def _announce(plan: "Plan", entry: ModelEntry) -> None:
     total = sum(file.size for file in plan.files)
     here = len(plan.files) - len(plan.missing)
     _say(
-        f"  {len(plan.files)} files, {_size(total)}; {here} are here already, "
-        f"{_size(plan.missing_bytes)} to download"
+        f"  {len(plan.files)} files, {size_text(total)}; {here} are here already, "
+        f"{size_text(plan.missing_bytes)} to download"
     )
-
-
-def _size(n_bytes: int) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= factor:
-            return f"{n_bytes / factor:.1f} {unit}"
-    return f"{n_bytes} B"
 
 
 def _say(line: str) -> None:

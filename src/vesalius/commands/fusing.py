@@ -50,7 +50,7 @@ def _head(text: str) -> Head:
 
 
 def fuse_command(  # noqa: PLR0913 - each is one option of the command
-    data: Path,
+    data: str,
     features: Sequence[str],
     heads: Sequence[str],
     *,

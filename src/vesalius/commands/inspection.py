@@ -8,7 +8,7 @@ from pathlib import Path
 from vesalius.api import user_cache
 from vesalius.commands.terminal import console, progress_bars
 from vesalius.commands.wanted import expand_models
-from vesalius.data.manifest import load_dataset
+from vesalius.data.opening import load_dataset
 from vesalius.engine.inspection import InspectionPlan, inspect_models
 from vesalius.engine.progress import no_progress
 from vesalius.errors import UsageError
@@ -20,7 +20,7 @@ from vesalius.report.architecture_page import write_cards
 class InspectOptions:
     """What the command line says beside the names of the models."""
 
-    data: Path | None = None
+    data: str | None = None
     limit: int = 512
     device: str = "auto"
     batch_sizes: str = "1,2,4,8"

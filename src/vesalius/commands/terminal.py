@@ -72,3 +72,15 @@ def counting(progress: engine_progress.Progress, label: str) -> Callable[[int, i
         before = done
 
     return report
+
+
+def size_text(n_bytes: int, /) -> str:
+    """A number of bytes as people say it.
+
+    >>> size_text(34_496_718)
+    '34.5 MB'
+    """
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= factor:
+            return f"{n_bytes / factor:.1f} {unit}"
+    return f"{n_bytes} B"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vesalius.data.manifest import Dataset, problem_of, read_folder
+from vesalius.data.manifest import Dataset, problem_of
+from vesalius.data.opening import read_dataset
 from vesalius.data.tables import Problem
 from vesalius.errors import DataError
 from vesalius.records import SPLITS, Image, Phrase, Sample, Split
@@ -21,6 +22,7 @@ class CheckReport:
         n_samples, n_patients: usable samples and their patients, per split.
         n_decoded: images, priors and masks that were decoded; 0 without `read_pixels`.
         problems: every refused row and unreadable file, in the order they were found.
+        notes: what is known of a public data set and is no fault of the files.
     """
 
     name: str
@@ -30,6 +32,7 @@ class CheckReport:
     n_phrases: int
     n_decoded: int
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -38,23 +41,23 @@ class CheckReport:
 
 
 def check_dataset(
-    folder: str | Path,
+    data: str | Path,
     *,
     read_pixels: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
-    """Check a dataset folder; never raises because of what it holds.
+    """Check a dataset folder or public data set; never raises because of what it holds.
 
     Args:
-        folder: the dataset folder.
+        data: the dataset folder, or what `opening.load_dataset` takes.
         read_pixels: also decode every image, prior and mask, and hold masks against structures
             and boxes against image sizes.
         progress: called with (samples done, samples in all) after each sample.
     """
     try:
-        dataset = read_folder(folder)
+        dataset = read_dataset(data)
     except DataError as error:
-        return CheckReport(Path(folder).name, {}, {}, 0, 0, 0, (problem_of(error),))
+        return CheckReport(Path(data).name, {}, {}, 0, 0, 0, (problem_of(error),))
     problems, n_decoded = list(dataset.problems), 0
     boxes = _boxes(dataset)
     for index, sample in enumerate(dataset.samples if read_pixels else ()):
@@ -73,6 +76,7 @@ def check_dataset(
         n_phrases=len(dataset.phrases),
         n_decoded=n_decoded,
         problems=tuple(problems),
+        notes=dataset.card.notes,
     )
 
 

@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TypeVar, overload
 
@@ -135,8 +135,11 @@ def load_dataset(folder: str | Path) -> Dataset:
     return dataset
 
 
-def read_folder(folder: str | Path) -> Dataset:
-    """As `load_dataset`, but patients in several splits are only listed in `problems`."""
+def read_folder(folder: str | Path, *, published: Path | None = None) -> Dataset:
+    """As `load_dataset`, but patients in several splits are only listed in `problems`.
+
+    Of a prepared folder, files below `published`, where its link of that name leads, are allowed.
+    """
     root = Path(folder).resolve()
     if not root.is_dir():
         raise DataError("expected a dataset folder", reason="missing_file", where=str(folder))
@@ -151,7 +154,7 @@ def read_folder(folder: str | Path) -> Dataset:
     table = read_table(path)
     declared = (*card.tabular, *card.subgroups)
     problems = _table_problems(table, ("id", "split", "image", *declared), SAMPLE_COLUMNS)
-    rules = rules_for(root, card, table.columns)
+    rules = rules_for(root, card, table.columns, published=published)
     samples = _parsed(table.rows, lambda row: parse_sample(row, rules), problems)
     problems += _overlaps(samples, table.name)
     ids = _Ids(known={sample.id for sample in samples}, seen=set(rules.taken))
@@ -262,22 +265,23 @@ def _digest(
 ) -> str:
     """SHA-256 over card and accepted rows; order of rows and format of tables do not matter.
 
-    License, citation and columns that the card does not name are left out: no task reads them.
+    What no task reads is left out: licence, citation, notes, columns that the card does not name.
     """
-    fields = asdict(card)
-    del fields["license"], fields["citation"]
+    facts = asdict(card)
+    del facts["license"], facts["citation"], facts["notes"]
     # the order of the classes is their index, and canonical JSON would sort a mapping
-    fields["classes"] = [[name, list(prompts)] for name, prompts in card.classes.items()]
+    facts["classes"] = [[name, list(prompts)] for name, prompts in card.classes.items()]
     named = {*card.tabular, *card.subgroups}
     read = [replace(s, extra={k: v for k, v in s.extra.items() if k in named}) for s in samples]
     rows = [[_row(record, root) for record in table] for table in (read, questions, phrases)]
     return digest_json(
-        {"card": fields, "tables": [sorted(table, key=digest_json) for table in rows]}
+        {"card": facts, "tables": [sorted(table, key=digest_json) for table in rows]}
     )
 
 
 def _row(record: Sample | Question | Phrase, root: Path) -> Json:
-    return {key: _plain(value, root) for key, value in asdict(record).items()}
+    # unlike asdict, this copies nothing: a public data set can have hundreds of thousands of rows
+    return {one.name: _plain(getattr(record, one.name), root) for one in fields(record)}
 
 
 def _plain(value: object, root: Path) -> Json:

@@ -69,6 +69,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "unknown_sample": "a question or phrase names an id that samples do not have",
         "refused_sample": "a question or phrase names a sample that was itself refused",
         "patient_overlap": "one patient stands in several splits",
+        "count_mismatch": "a public data set has another number of rows than its publisher states",
     }
 )
 """Every reason code a `DataError` of this package can carry, and what it means."""

@@ -33,6 +33,7 @@ class SampleRules:
         root: the dataset folder, resolved.
         has_labels: whether the table has a column ``label``.
         extra_columns: keys of `Sample.extra`.
+        published: a second folder that files may lie in, reached by the link ``published``.
         taken: ids of earlier rows and where they stand; filled by the caller.
     """
 
@@ -40,14 +41,17 @@ class SampleRules:
     card: DatasetCard
     has_labels: bool
     extra_columns: tuple[str, ...]
+    published: Path | None = None
     taken: dict[str, str] = field(default_factory=dict)
 
 
-def rules_for(root: Path, card: DatasetCard, columns: Sequence[str]) -> SampleRules:
+def rules_for(
+    root: Path, card: DatasetCard, columns: Sequence[str], /, *, published: Path | None = None
+) -> SampleRules:
     """Rules of a table: columns that the card names are extra, and all that have no field."""
     others = (column for column in columns if column not in SAMPLE_COLUMNS)
     extra = dict.fromkeys((*card.tabular, *card.subgroups, *others))
-    return SampleRules(root, card, "label" in columns, tuple(extra))
+    return SampleRules(root, card, "label" in columns, tuple(extra), published)
 
 
 def parse_sample(row: Row, rules: SampleRules) -> Sample:
@@ -66,11 +70,11 @@ def parse_sample(row: Row, rules: SampleRules) -> Sample:
         id=name,
         patient=row["patient"].strip() or name,
         split=_split(row),
-        image=resolve_inside(rules.root, required(row, "image"), row, "image"),
-        prior_image=_optional_path(row, "prior_image", rules.root),
+        image=resolve_inside(rules, required(row, "image"), row, "image"),
+        prior_image=_optional_path(row, "prior_image", rules),
         labels=labels,
         labelled=rules.has_labels and (rules.card.multilabel or bool(labels)),
-        mask=_optional_path(row, "mask", rules.root),
+        mask=_optional_path(row, "mask", rules),
         caption=row["caption"] or None,
         extra=_extra(row, rules),
     )
@@ -132,8 +136,10 @@ def required(row: Row, column: str) -> str:
     return row[column]
 
 
-def resolve_inside(root: Path, text: str, row: Row, column: str) -> Path:
-    """The path of an existing file or folder inside `root`, symbolic links followed.
+def resolve_inside(rules: SampleRules, text: str, row: Row, column: str) -> Path:
+    """The path of an existing file or folder inside the dataset folder, symbolic links followed.
+
+    A file of the `published` folder keeps its name below the link.
 
     Raises:
         DataError: ``path_escapes`` or ``missing_file``.
@@ -151,16 +157,18 @@ def resolve_inside(root: Path, text: str, row: Row, column: str) -> Path:
             "path_escapes",
             f"{column} must be a path below the dataset folder, with /, got {text!r}",
         )
+    root = rules.root
     try:
         path = (root / plain).resolve()
         there = path.exists()
     except (OSError, RuntimeError, ValueError):  # a link to itself, a name that is too long
         raise row.error("missing_file", f"{column}: cannot be followed: {text}") from None
-    if not path.is_relative_to(root) or path == root:
+    through_link = rules.published is not None and path.is_relative_to(rules.published)
+    if not (through_link or path.is_relative_to(root)) or path == root:
         raise row.error("path_escapes", f"{column} leads out of the dataset folder: {text}")
     if not there:
         raise row.error("missing_file", f"{column}: no such file: {text}")
-    return path
+    return root / plain if through_link else path
 
 
 def named_file(root: Path, sample: Sample, column: str, /) -> Path | None:
@@ -173,11 +181,12 @@ def named_file(root: Path, sample: Sample, column: str, /) -> Path | None:
     row = Row(f"sample {sample.id!r}", {})
     if isinstance(text, float):
         raise row.error("bad_value", f"{column} holds numbers; expected paths of images")
-    return resolve_inside(root, text, row, column) if text else None
+    rules = SampleRules(root, DatasetCard(""), has_labels=False, extra_columns=())
+    return resolve_inside(rules, text, row, column) if text else None
 
 
-def _optional_path(row: Row, column: str, root: Path) -> Path | None:
-    return resolve_inside(root, row[column], row, column) if row[column] else None
+def _optional_path(row: Row, column: str, rules: SampleRules) -> Path | None:
+    return resolve_inside(rules, row[column], row, column) if row[column] else None
 
 
 def _split(row: Row) -> Split:

@@ -136,8 +136,8 @@ def _dataset_card(record: Mapping[str, Json]) -> DatasetCard:
     """The card as it was when the run was made."""
     names = {field.name for field in dataclasses.fields(DatasetCard)}
     card = {name: value for name, value in record.items() if name in names}
-    for name in ("templates", "subgroups"):
-        card[name] = tuple(card[name])
+    for name in ("templates", "subgroups", "notes"):  # a run made before notes has none
+        card[name] = tuple(card.get(name, ()))
     for name in ("classes", "structure_prompts"):
         card[name] = {key: tuple(texts) for key, texts in card[name].items()}
     if card["window_hu"] is not None:

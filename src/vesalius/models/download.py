@@ -1,12 +1,15 @@
-"""Files of a repository from the hub: listed, downloaded into the hub's cache, verified.
+"""Files of a repository from the hub: listed, downloaded, verified.
+
+Models go into the hub's cache, data sets into a folder of their own.
 
 Importing this module imports the hub's client, which reads ``HF_HUB_OFFLINE`` at that moment.
 """
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
 
@@ -51,7 +54,8 @@ class Plan:
         revision: what was asked for: a commit, or ``main``.
         commit: 40-hex commit that it is now.
         files: those that loading will read.
-        missing: those of them that are not in the cache yet.
+        missing: those of them that are not there yet.
+        into: folder of a data set; None for a model, which goes into the hub's cache.
     """
 
     repo: str
@@ -59,6 +63,7 @@ class Plan:
     commit: str
     files: tuple[RemoteFile, ...]
     missing: tuple[RemoteFile, ...]
+    into: Path | None = None
 
     @property
     def missing_bytes(self) -> int:
@@ -66,23 +71,39 @@ class Plan:
         return sum(file.size for file in self.missing)
 
 
-def plan_download(repo: str, *, revision: str | None, patterns: tuple[str, ...]) -> Plan:
-    """Ask the hub which files a checkpoint has; safetensors are preferred, nothing is downloaded.
+def plan_download(
+    repo: str, *, revision: str | None, patterns: tuple[str, ...], into: Path | None = None
+) -> Plan:
+    """Ask the hub which files are wanted; nothing is downloaded.
+
+    Args:
+        repo: ``organisation/name``.
+        revision: commit, tag or branch; None for ``main``.
+        patterns: of a model, at its top level, where safetensors are preferred; of a data set,
+            anywhere.
+        into: folder of a data set; None for a model.
 
     Raises:
         ModelError: if the repository cannot be read, or has no file that is wanted.
     """
     try:
-        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+        ask = HfApi().model_info if into is None else HfApi().dataset_info
+        info = ask(repo, revision=revision, files_metadata=True)
     except _FAILURES as error:
         raise explained(error, repo=repo, revision=revision) from error
     known = {sibling.rfilename: _remote_file(sibling) for sibling in info.siblings or []}
-    files = tuple(known[name] for name in choose_files(known, patterns))
+    chosen = choose_files(known, patterns) if into is None else _matching(known, patterns)
+    files = tuple(known[name] for name in chosen)
     if not files or info.sha is None:
-        raise ModelError(f"{repo}: the hub lists none of {', '.join(patterns)}; is it a model?")
-    folder = _root(repo) / "snapshots" / info.sha
+        kind = "model" if into is None else "data set"
+        raise ModelError(f"{repo}: the hub lists none of {', '.join(patterns)}; is it a {kind}?")
+    folder = into or _root(repo) / "snapshots" / info.sha
     missing = tuple(file for file in files if not (folder / file.name).is_file())
-    return Plan(repo, revision or "main", info.sha, files, missing)
+    return Plan(repo, revision or "main", info.sha, files, missing, into)
+
+
+def _matching(names: Iterable[str], patterns: tuple[str, ...]) -> list[str]:
+    return sorted(name for name in names if any(fnmatchcase(name, one) for one in patterns))
 
 
 def _remote_file(sibling: RepoSibling) -> RemoteFile:
@@ -97,13 +118,14 @@ def check_space(plan: Plan, /) -> None:
     Raises:
         ModelError: with the free space and what is needed.
     """
-    cache = hub_cache()
+    cache = plan.into or hub_cache()
     place = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if free < plan.missing_bytes + _SPARE_BYTES:
         raise ModelError(
             f"{plan.repo}: needs {plan.missing_bytes / 1e9:.2f} GB in {cache}, where "
-            f"{free / 1e9:.2f} GB are free; make room, or name another place in HF_HOME"
+            f"{free / 1e9:.2f} GB are free; make room, or name another place in "
+            f"{'HF_HOME' if plan.into is None else 'VESALIUS_DATA'}"
         )
 
 
@@ -123,14 +145,25 @@ def download(plan: Plan, /, *, started: Callable[[RemoteFile], None]) -> Path:
     for file in plan.missing:
         started(file)
         try:
-            hf_hub_download(plan.repo, file.name, revision=plan.commit, cache_dir=hub_cache())
+            _download(plan, file)
         except _FAILURES as error:
             raise explained(error, repo=plan.repo, revision=plan.revision) from error
+    if plan.into is not None:
+        return plan.into
     if plan.revision != plan.commit:  # so that the commit is found by the name it was asked by
         reference = _root(plan.repo) / "refs" / plan.revision
         reference.parent.mkdir(parents=True, exist_ok=True)
         reference.write_text(plan.commit, encoding="ascii")
     return _root(plan.repo) / "snapshots" / plan.commit
+
+
+def _download(plan: Plan, file: RemoteFile) -> None:
+    if plan.into is None:
+        hf_hub_download(plan.repo, file.name, revision=plan.commit, cache_dir=hub_cache())
+    else:
+        hf_hub_download(
+            plan.repo, file.name, revision=plan.commit, repo_type="dataset", local_dir=plan.into
+        )
 
 
 def _root(repo: str) -> Path:
