@@ -55,12 +55,15 @@ def before_all(
 def demo(
     out: Out = Path("demo-run"),
     patients: Annotated[int, typer.Option(min=20, help="Size of the synthetic cohort.")] = 100,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Only these, such as mini:clip; all by default.")
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Run the embedded miniatures on a synthetic cohort: no download, no data needed."""
     from vesalius.commands import demo
 
-    _finish(demo.run_demo(out, n_patients=patients, device=device))
+    _finish(demo.run_demo(out, n_patients=patients, device=device, models=model or ()))
 
 
 @app.command()

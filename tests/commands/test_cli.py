@@ -289,15 +289,20 @@ def test_doctor_tells_what_is_missing():
         assert words in done.output
 
 
-def test_demo_runs_every_miniature(tmp_path):
-    """The embedded default ends with a table, a report and no failed cell; again it continues."""
-    done = call("demo", "--out", tmp_path / "demo", "--patients", 20, "--device", "cpu")
+def test_demo_ends_with_tables_and_pages(tmp_path):
+    """No failed cell, a report and a fusion study; again it continues. `make demo` runs all."""
+    demo = ["demo", "--out", tmp_path / "demo", "--patients", 20, "--device", "cpu"]
+    demo += ["--model", "mini:clip"]
+    done = call(*demo)
     assert done.exit_code == 0, done.output
-    for name in ("mini:clip", "mini:pubmedclip", "mini:clipmd"):
-        assert name in done.output
+    for words in ("mini:clip", "report: ", "Fusion · accuracy", "fusion: "):
+        assert words in done.output
     before = (tmp_path / "demo" / "metrics.csv").read_bytes()
-    assert call("demo", "--out", tmp_path / "demo", "--patients", 20).exit_code == 0
+    study = (tmp_path / "demo" / "fusion" / "contributions.csv").read_bytes()
+    assert call(*demo).exit_code == 0
     assert (tmp_path / "demo" / "metrics.csv").read_bytes() == before
+    assert (tmp_path / "demo" / "fusion" / "contributions.csv").read_bytes() == study
+    assert (tmp_path / "demo" / "fusion" / "fusion.html").exists()
 
 
 def test_refused_rows_and_twins_are_said_beside_the_table(folder, tmp_path):

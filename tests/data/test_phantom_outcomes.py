@@ -229,8 +229,8 @@ def test_nothing_else_changed_when_outcomes_were_added(tmp_path: Path) -> None:
     out = write_phantom(tmp_path / "c", n_patients=3, seed=2)
     before = {
         "questions.csv": "106c24e6d2ad7e83",
-        "phrases.csv": "7d134de431552f55",
-        "ct/phrases.csv": "a8139e6d954e4685",
+        "phrases.csv": "84af2bae8619ef14",
+        "ct/phrases.csv": "d44fd262a031dba0",
         "samples.csv": "a3533ef133261cce",
         "ct/samples.csv": "bbae6f2e3e12522d",
     }

@@ -1,6 +1,7 @@
 """The embedded default: miniature checkpoints on the synthetic cohort."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from vesalius.api import Request, Settings, choose_tasks, evaluate_sources, model_sources
@@ -22,8 +23,15 @@ MAX_WORKERS = 4
 FEATURES = ("mini:clip:image", "mini:clip:question", "tabular")
 
 
-def run_demo(out: Path, *, n_patients: int, device: str) -> bool:
-    """Make the cohort where it is missing, run every miniature at every task, write the report."""
+def run_demo(out: Path, *, n_patients: int, device: str, models: Sequence[str] = ()) -> bool:
+    """Make the cohort where it is missing, run miniatures at every task, write the report.
+
+    Args:
+        out: run folder.
+        n_patients: size of the cohort.
+        device: as for `vesalius run`.
+        models: some of the miniatures; all by default.
+    """
     cohort = out / "cohort"
     console.print(
         "Miniature checkpoints on a synthetic cohort: this shows how Vesalius works, not how good "
@@ -40,7 +48,7 @@ def run_demo(out: Path, *, n_patients: int, device: str) -> bool:
             )
         settings = Settings(device=device, cache=out / "features", workers=_n_workers())
         result = evaluate_sources(
-            model_sources(list(miniatures()), settings),
+            model_sources(models or list(miniatures()), settings),
             [load_dataset(cohort)],
             choose_tasks("all"),
             Request(out, SEED, settings, progress),

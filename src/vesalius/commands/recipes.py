@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -24,14 +25,22 @@ def datasets_command(*, as_json: bool) -> None:
     if as_json:
         console.file.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
         return
-    table = Table(title="Public data sets", title_justify="left", header_style="bold",
-                  pad_edge=False)  # fmt: skip
-    for name in ("Name", "Tasks", "Licence", "Needs"):
+    table = Table(
+        title=Text("Public data sets", style="bold cyan"), title_justify="left",
+        box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    table.add_column("Name", no_wrap=True)
+    for name in ("Tasks", "Licence", "Needs"):
         table.add_column(name, overflow="fold")
     table.add_column("Disk", justify="right", no_wrap=True)
-    for row in rows:
+    for row in (row for row in rows if not _size_of(row["name"])):
         table.add_row(*(Text(word) for word in _words(row)))
     console.print(table)
+    sizes = sorted({size for name in RECIPES if (size := _size_of(name))})
+    console.print(
+        f"MedMNIST also by side in pixels: NAME_{', NAME_'.join(map(str, sizes))}.",
+        highlight=False, markup=False,
+    )  # fmt: skip
     console.print(
         f"Looked for below {data_root()} (VESALIUS_DATA). Disk: yes, or the size to download with "
         "`vesalius fetch NAME`, which for the others says what to put where.",
@@ -39,11 +48,17 @@ def datasets_command(*, as_json: bool) -> None:
     )  # fmt: skip
 
 
+def _size_of(name: str) -> int | None:
+    """Side in pixels where a set of another name is the same in another size."""
+    base, _, size = name.rpartition("_")
+    return int(size) if base in RECIPES and size.isdigit() else None
+
+
 def _words(row: Mapping[str, Json]) -> tuple[str, ...]:
     size = row["size_mb"]
     return (
         row["name"],
-        ", ".join(row["tasks"]),
+        "\n".join(row["tasks"]),
         row["license"],
         row["credentials"] or "",
         "yes" if row["on_disk"] else size_text(round(size * 1e6)) if size else "no",
