@@ -74,6 +74,15 @@ def test_verdicts_follow_the_tolerance():
     assert judged(answer, 0.6219482, is_part=True) == "no verdict"
 
 
+def test_the_known_answer_of_the_eye_is_a_share_of_its_test_photographs():
+    """0.26297 in print is 11221 of 42 670; that of the next ViT-B/32, 0.26996, is told from it."""
+    answer = KNOWN_ANSWERS["clip-diabetic-retinopathy"]
+    assert answer.expected == pytest.approx(0.2629716428404031, abs=1e-15)
+    assert answer.recipe.expected["samples"]["test"] == 42670
+    assert judged(answer, 0.265) == "reproduced"
+    assert judged(answer, 0.2699554722287321) == "differs"
+
+
 def test_a_known_answer_differs_in_prompts_and_not_in_files():
     """BiomedCLIP's own prompts make another data set by name and content, from the same folder."""
     recipe = KNOWN_ANSWERS["biomedclip-pcam"].recipe

@@ -57,6 +57,12 @@ _ALL = (
         20380 / 32768, 0.002, "CLIP_benchmark, ViT-B/32 openai on wds/vtab/pcam",
     ),
     KnownAnswer(
+        "clip-diabetic-retinopathy", "clip", RECIPES["diabetic-retinopathy"], "classification",
+        "zero-shot", "accuracy", 11221 / 42670, 0.005,
+        "CLIP_benchmark, ViT-B/32 openai on vtab/diabetic_retinopathy",
+        "computed in mixed precision by default, which may turn close scores round",
+    ),
+    KnownAnswer(
         "biomedclip-pcam", "biomedclip", _BIOMEDCLIP_PCAM, "classification", "zero-shot",
         "accuracy[argmax]", 0.7341, 0.01, _BIOMEDCLIP,
     ),

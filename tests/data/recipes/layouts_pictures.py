@@ -1,5 +1,8 @@
-"""Captions and patches of tissue: tables, folders and Parquet as their publishers have them."""
+"""Captions, patches of tissue, the eye: tables, folders, Parquet and shards as published."""
 
+import io
+import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -64,6 +67,39 @@ def _camelyon(root: Path) -> None:
     text(root / "metadata.csv", "\n".join(lines))
 
 
+def shard(path: Path, entries: Mapping[str, bytes]) -> None:
+    """A tar archive as the webdataset writer makes it: streamed, with times to the microsecond."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w|") as archive:
+        for name, content in entries.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime = len(content), 1674201600.25
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def samples(numbers: range, n_classes: int = 5) -> dict[str, bytes]:
+    """Entries of samples whose class is their number, round and round."""
+    entries = {}
+    for number in numbers:
+        entries[f"s{number:07d}.cls"] = str(number % n_classes).encode()
+        entries[f"s{number:07d}.webp"] = encoded(number, "WEBP")
+    return entries
+
+
+GRADES = ("no", "mild", "moderate", "severe", "proliferative")
+
+
+def _diabetic_retinopathy(root: Path) -> None:
+    text(root / "classnames.txt", "".join(f"{one} diabetic retinopathy\n" for one in GRADES))
+    text(root / "zeroshot_classification_templates.txt", "a retinal image with {c}\n")
+    for part, sizes in (("train", (5,)), ("test", (3, 2))):
+        start = 0
+        for number, size in enumerate(sizes):
+            shard(root / part / f"{number}.tar", samples(range(start, start + size)))
+            start += size
+        text(root / part / "nshards.txt", f"{len(sizes)}\n")
+
+
 def _classified(build: object, counts: dict[str, int], **columns: object) -> Layout:
     return Layout(build, {"samples": counts}, "classification", "zero-shot", columns)  # type: ignore[arg-type]
 
@@ -77,4 +113,6 @@ LAYOUTS = {
     "lc25000-lung": _classified(_lc25000, {"test": 6}, labels=("lung_aca",)),
     "lc25000-colon": _classified(_lc25000, {"test": 4}, labels=("colon_aca",)),
     "camelyon17-wilds": _classified(_camelyon, {"train": 2, "val": 1, "test": 2}, patient="004"),
+    "diabetic-retinopathy": _classified(_diabetic_retinopathy, {"train": 5, "test": 5},
+                                        labels=("no diabetic retinopathy",), id="train-s0000000"),
 }  # fmt: skip

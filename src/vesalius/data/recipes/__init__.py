@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from vesalius.data.recipes import (
     captions,
     chest_table,
+    fundus,
     medmnist,
     outlines_table,
     tissue,
@@ -25,6 +26,7 @@ _FAMILIES = (
     outlines_table.RECIPES,
     volumes_table.RECIPES,
     tissue.RECIPES,
+    fundus.RECIPES,
 )
 
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for family in _FAMILIES for recipe in family}
