@@ -74,6 +74,7 @@ def prepare_cohort(
         goal=goal,
         patients=np.array([unit.sample.patient for unit in units]),
         split=np.array([unit.sample.split for unit in units]),
+        split_overlap="; ".join(dataset.card.notes),  # others were refused when it was loaded
     )
     problems = {slot: found for slot, found in slots.problems.items() if found}
     return Prepared(

@@ -104,20 +104,18 @@ class SlotReader:
 
     def _of_texts(self, name: SlotName, units: Sequence[Unit]) -> Slot:
         texts = [_text(name, unit) for unit in units]
-        known = [i for i, text in enumerate(texts) if text]
-        if not known:
+        distinct = list(dict.fromkeys(text for text in texts if text))
+        if not distinct:
             what = {"question": "a question; ask for --task vqa"}.get(name.kind, "a text there")
             raise UsageError(f"{name.text}: no row of {self.dataset.card.name} has {what}")
         reader = self.reader(name, [])
-        distinct = list(dict.fromkeys(texts[i] or "" for i in known))
         if name.kind == "words":
             rows = _padded(reader.word_features(distinct))
         else:
             rows = _embedded(reader, distinct)
         place = {text: i for i, text in enumerate(distinct)}
-        values = np.full((len(units), *rows.shape[1:]), np.nan, dtype=rows.dtype)
-        values[known] = rows[[place[texts[i] or ""] for i in known]]
-        return Slot(name.text, values, _space(reader, name))
+        found = [place.get(text) if text else None for text in texts]
+        return Slot(name.text, _at_units(rows, found), _space(reader, name))
 
     def _of_images(self, name: SlotName, units: Sequence[Unit]) -> Slot:
         problems = self.problems.setdefault(name.text, {})
@@ -140,9 +138,7 @@ class SlotReader:
         rows = _seen(reader, name.kind, samples)
         problems.update(reader.problems)
         place = {key: i for i, key in enumerate(shown)}
-        values = np.full((len(units), *rows.shape[1:]), np.nan, dtype=rows.dtype)
-        there = [i for i, unit in enumerate(units) if unit.sample.id in place]
-        values[there] = rows[[place[units[i].sample.id] for i in there]]
+        values = _at_units(rows, [place.get(unit.sample.id) for unit in units])
         return Slot(name.text, values, _space(reader, name))
 
     def _shown(self, name: SlotName, sample: Sample) -> Sample | None:
@@ -183,6 +179,16 @@ def _text(name: SlotName, unit: Unit) -> str | None:
     if isinstance(text, float):
         raise UsageError(f"{name.text}: column {column!r} holds numbers; use it under tabular")
     return text
+
+
+def _at_units(
+    rows: Float[np.ndarray, "n *feature"], places: Sequence[int | None]
+) -> Float[np.ndarray, "units *feature"]:
+    """The feature of each unit by its place among the rows; NaN where it has none."""
+    there = [i for i, place in enumerate(places) if place is not None]
+    values = np.full((len(places), *rows.shape[1:]), np.nan, dtype=rows.dtype)
+    values[there] = rows[[place for place in places if place is not None]]
+    return values
 
 
 def _seen(

@@ -22,12 +22,15 @@ class Cohort:
         goal: what is to be told of each row, such as `Classes`.
         patients: who each row belongs to, shape (n,).
         split: ``train``, ``val`` or ``test`` of each row, shape (n,).
+        split_overlap: why patients may stand in several splits, such as official splits that do
+            so; empty where they may not.
     """
 
     slots: tuple[Slot, ...]
     goal: Goal
     patients: np.ndarray
     split: np.ndarray
+    split_overlap: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,5 +129,5 @@ def _check_patients(cohort: Cohort) -> None:
     pairs = {(p, s) for p, s in zip(cohort.patients.tolist(), cohort.split.tolist(), strict=True)}
     patients = sorted(p for p, _ in pairs)
     shared = sorted({p for p, q in pairwise(patients) if p == q})
-    if shared:
+    if shared and not cohort.split_overlap:
         raise InputError(f"patients in more than one split: {', '.join(map(str, shared[:5]))}")
