@@ -2,23 +2,38 @@
 
 import multiprocessing
 import os
+import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 
 from threadpoolctl import threadpool_limits
 
+_LOOK_EVERY_S = 1.0
+
 
 def processes(n_workers: int, /) -> ProcessPoolExecutor:
-    """A pool of fresh processes, each with its part of the processors for its own threads."""
+    """A pool of fresh processes, each with its part of the processors for its own threads.
+
+    They end with the process that made them, also when that one is killed.
+    """
     return ProcessPoolExecutor(
         max_workers=n_workers,
         mp_context=multiprocessing.get_context("spawn"),  # a forked torch may wait for ever
-        initializer=_share_processors,
-        initargs=(n_workers,),
+        initializer=_begin,
+        initargs=(n_workers, os.getpid()),
     )
 
 
-def _share_processors(n_workers: int) -> None:
+def _begin(n_workers: int, parent: int) -> None:
     """Several processes with a thread per processor each would only wait for one another."""
     threads = max(1, (os.cpu_count() or 1) // n_workers)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by torch when it is first imported
     threadpool_limits(threads)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process once it has lost its parent: a pool does not notice a killed one."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY_S)
+    os._exit(1)
