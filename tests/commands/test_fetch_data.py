@@ -155,5 +155,11 @@ def test_the_table_fits_a_terminal(data):
     """No row is cut; names can be copied from it."""
     code, output = call("datasets")
     assert code == 0
-    assert "camelyon17-wilds" in output
-    assert "PhysioNet credentials" in output
+    lines = output.splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in RECIPES:
+        base, _, size = name.rpartition("_")
+        if not (base in RECIPES and size.isdigit()):
+            assert any(line.split()[:1] == [name] for line in lines), name
+    assert "…" not in output
+    assert "credentials" in output
