@@ -54,7 +54,7 @@ def before_all(
 @app.command()
 def demo(
     out: Out = Path("demo-run"),
-    patients: Annotated[int, typer.Option(min=20, help="Size of the synthetic cohort.")] = 80,
+    patients: Annotated[int, typer.Option(min=20, help="Size of the synthetic cohort.")] = 60,
     model: Annotated[
         list[str] | None, typer.Option(help="Only these, such as mini:clip; all by default.")
     ] = None,
