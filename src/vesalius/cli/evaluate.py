@@ -1,23 +1,43 @@
-"""Commands that evaluate: demo, run, score, fuse, reproduce."""
+"""Commands that evaluate: demo, run, score."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vesalius.cli.options import Device, Out, Pickles, Seed, finish
+from vesalius.cli import completion
+from vesalius.cli.options import (
+    HOW,
+    OUTPUT,
+    WHAT,
+    Device,
+    Out,
+    Pickles,
+    finish,
+)
 from vesalius.errors import UsageError
 
 
 def demo(
     out: Out = Path("demo-run"),
-    patients: Annotated[int, typer.Option(min=20, help="Size of the synthetic cohort.")] = 60,
+    patients: Annotated[
+        int, typer.Option(min=20, help="Size of the synthetic cohort.", rich_help_panel=WHAT)
+    ] = 60,
     model: Annotated[
-        list[str] | None, typer.Option(help="Only these, such as mini:clip; all by default.")
+        list[str] | None,
+        typer.Option(
+            help="Only these, such as mini:clip; all by default.",
+            rich_help_panel=WHAT,
+            autocompletion=completion.models,
+        ),
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Run the embedded miniatures on a synthetic cohort: no download, no data needed."""
+    """Run the embedded miniatures on a synthetic cohort: no download, no data.
+
+    Reads nothing but the package; writes a run folder with the cohort, every table, a report and a
+    fusion study. Two to three minutes on two cores; again, it continues.
+    """
     from vesalius.commands import demo
 
     finish(demo.run_demo(out, n_patients=patients, device=device, models=model or ()))
@@ -29,40 +49,87 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
         list[str] | None,
         typer.Option(
             help="Name, mini:NAME, folder, hf:org/name, endpoint:MODEL@URL; all, mini:all. "
-            r"Options in brackets: clip\[fit=pad]."
+            r"Options in brackets: clip\[fit=pad].",
+            rich_help_panel=WHAT,
+            autocompletion=completion.models,
         ),
     ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option(help="Dataset folder, name of `vesalius datasets`, or NAME=FOLDER."),
+        typer.Option(
+            help="Dataset folder, name of `vesalius datasets`, or NAME=FOLDER.",
+            rich_help_panel=WHAT,
+            autocompletion=completion.datasets,
+        ),
     ] = None,
-    task: Annotated[list[str] | None, typer.Option(help="Task; all of them by default.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder, new or to continue.")] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Task; all of them by default.",
+            rich_help_panel=WHAT,
+            autocompletion=completion.tasks,
+        ),
+    ] = None,
     protocol: Annotated[
         list[str] | None,
-        typer.Option(help=r"Keep only these protocols. Settings in brackets: knn\[ks=10]."),
+        typer.Option(
+            help=r"Keep only these protocols. Settings in brackets: knn\[ks=10].",
+            rich_help_panel=WHAT,
+            autocompletion=completion.protocols,
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    engine: Annotated[str, typer.Option(help="How cells are spread: local.")] = "local",
-    batch_size: Annotated[str | None, typer.Option(help="auto or a number.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Samples per split at most.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that models are spread over.")
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Samples per split at most.", rich_help_panel=WHAT)
     ] = None,
-    resamples: Annotated[int | None, typer.Option(min=1, help="Bootstrap resamples.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")] = None,
-    controls: Annotated[bool | None, typer.Option(help="Run the controls.")] = None,
+    controls: Annotated[
+        bool | None, typer.Option(help="Run the controls.", rich_help_panel=WHAT)
+    ] = None,
     out_of_domain: Annotated[
-        bool | None, typer.Option(help="Models on modalities they were not made for, too.")
+        bool | None,
+        typer.Option(
+            help="Models on modalities they were not made for, too.", rich_help_panel=WHAT
+        ),
+    ] = None,
+    allow_partial: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-partial",
+            help="Public data sets that are not whole.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, cpu or cuda.", rich_help_panel=HOW, autocompletion=completion.devices
+        ),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="How cells are spread: local.", rich_help_panel=HOW)
+    ] = "local",
+    batch_size: Annotated[
+        str | None, typer.Option(help="auto or a number.", rich_help_panel=HOW)
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that models are spread over.", rich_help_panel=HOW),
+    ] = None,
+    resamples: Annotated[
+        int | None, typer.Option(min=1, help="Bootstrap resamples.", rich_help_panel=HOW)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of every random choice.", rich_help_panel=HOW)
     ] = None,
     allow_pickle_weights: Annotated[bool | None, Pickles] = None,
-    allow_partial: Annotated[
-        bool | None, typer.Option("--allow-partial", help="Public data sets that are not whole.")
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder, new or to continue.", rich_help_panel=OUTPUT),
     ] = None,
 ) -> None:
     """Evaluate models on datasets at tasks; the same command again continues.
 
-    [dim]vesalius run --model mini:clip --data my-cxr --task classification --out runs/first[/dim]
+    Reads models and images from disk; writes a run folder: predictions, metrics with intervals,
+    controls, and report.html. Exit code 1 if a cell failed.
     """
     from vesalius.commands import wanted
 
@@ -82,69 +149,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
     finish(evaluation.run_command(settled))
 
 
-def score(run_folder: Annotated[Path, typer.Argument(metavar="RUN")]) -> None:
-    """Recompute every metric of a run from its stored predictions; no model, no images."""
+def score(run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]) -> None:
+    """Recompute every metric of a run from its stored predictions.
+
+    Reads predictions and masks of the run, no model and no image; writes its metrics and report.
+    """
     from vesalius.commands import evaluation
 
     finish(evaluation.score_command(run_folder))
-
-
-def fuse(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract names them
-    data: Annotated[str, typer.Option(help="Dataset folder with labels, or name.")],
-    features: Annotated[
-        list[str],
-        typer.Option(
-            help="Input, again for each: tabular, or MODEL:KIND with image, volume, prior, "
-            "with-prior, patches, text, words, question. Options in brackets: "
-            r"mini:clip:text\[column=history], tabular\[columns=age+sex]."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the tables and the page.")],
-    task: Annotated[
-        str, typer.Option(help="classification, vqa, retrieval or generation.")
-    ] = "classification",
-    target: Annotated[
-        str | None,
-        typer.Option(
-            help="What is told: a class or a column of words (classification), closed or open "
-            "(vqa), the input to be found (retrieval)."
-        ),
-    ] = None,
-    head: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=r"Way to join; all by default. gated\[dropout=0.3] learns to do without."
-        ),
-    ] = None,
-    width: Annotated[int, typer.Option(min=1, help="Most principal components of an input.")] = 64,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds a head is fitted with.")] = 3,
-    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 2000,
-    seed: Seed = 0,
-) -> None:
-    """Does joining inputs beat the best single one? A study on frozen features.
-
-    [dim]vesalius fuse --data my-cxr --features mini:clip:image --features tabular --out fused[/dim]
-
-    [dim]vesalius fuse --data my-cxr --features mini:clip:image --features mini:clip:question
-    --task vqa --out fused[/dim]
-    """
-    from vesalius.commands import fusing
-
-    settings = fusing.settings_of(seeds=seeds, resamples=resamples, seed=seed, width=width)
-    fusing.fuse_command(
-        data, features, head or (), task=task, target=target, out=out, settings=settings
-    )
-
-
-def reproduce(
-    name: Annotated[str, typer.Argument(help="Known answer; without, all are listed.")] = "",
-    out: Out = Path("reproduced"),
-    model: Annotated[str, typer.Option(help="Other weights, as for `run --model`.")] = "",
-    data: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
-    allow_partial: Annotated[bool, typer.Option("--allow-partial", help="A part will do.")] = False,
-) -> None:
-    """Compute a published number again; exit code 1 if it does not come out."""
-    from vesalius.commands import reproducing
-
-    attempt = reproducing.Attempt(out, model=model, data=data, allow_partial=allow_partial)
-    finish(reproducing.reproduce_command(name, attempt))

@@ -22,7 +22,7 @@ from vesalius.report.sources import read_results
 from vesalius.spec_file import SpecFile
 from vesalius.store.files import write_atomic
 
-_TABLES = ("csv", "latex", "markdown")
+TABLES = ("csv", "latex", "markdown")
 
 
 def run_command(wanted: SpecFile) -> bool:
@@ -145,8 +145,8 @@ def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbna
         page = write_report(runs, out or runs[0] / "report.html", thumbnails=thumbnails)
         console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
         return
-    if form not in _TABLES:
-        known = ("html", *_TABLES)
+    if form not in TABLES:
+        known = ("html", *TABLES)
         raise UsageError(
             f"--format {form!r}{did_you_mean(form, known)}: expected one of {', '.join(known)}"
         )
