@@ -94,6 +94,8 @@ def score_command(run_folder: Path) -> bool:
 
 def compare_command(runs: Sequence[Path], *, task: str | None, n_resamples: int, seed: int) -> None:
     """Print every paired difference between two models."""
+    if task is not None:
+        choose_tasks(task)  # a misspelt one is told from one that the runs do not have
     resampling = Resampling(seed=seed, n_resamples=n_resamples)
     comparisons = compare_runs(runs, task=task, resampling=resampling)
     if not comparisons:
