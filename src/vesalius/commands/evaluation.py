@@ -23,7 +23,7 @@ from vesalius.spec_file import SpecFile
 from vesalius.stats import Comparison
 from vesalius.store.files import write_atomic
 
-_TABLES = ("csv", "latex", "markdown")
+TABLES = ("csv", "latex", "markdown")
 
 
 def run_command(wanted: SpecFile) -> bool:
@@ -95,6 +95,8 @@ def score_command(run_folder: Path) -> bool:
 
 def compare_command(runs: Sequence[Path], *, task: str | None, n_resamples: int, seed: int) -> None:
     """Print every paired difference between two models."""
+    if task is not None:
+        choose_tasks(task)  # a misspelt one is told from one that the runs do not have
     resampling = Resampling(seed=seed, n_resamples=n_resamples)
     comparisons = compare_runs(runs, task=task, resampling=resampling)
     if not comparisons:
@@ -146,8 +148,8 @@ def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbna
         page = write_report(runs, out or runs[0] / "report.html", thumbnails=thumbnails)
         console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
         return
-    if form not in _TABLES:
-        known = ("html", *_TABLES)
+    if form not in TABLES:
+        known = ("html", *TABLES)
         raise UsageError(
             f"--format {form!r}{did_you_mean(form, known)}: expected one of {', '.join(known)}"
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vesalius.errors import RunError
+from vesalius.errors import RunError, did_you_mean_path
 from vesalius.records import (
     Cell,
     Done,
@@ -120,6 +120,7 @@ def _read_info(path: Path) -> dict[str, Json]:
     if not file.exists():
         raise RunError(
             f"{path} is not a run folder: run.json is missing; expected the --out of a run"
+            f"{'' if path.exists() else did_you_mean_path(path)}"
         )
     try:
         info: dict[str, Json] = json.loads(file.read_bytes())

@@ -1,0 +1,159 @@
+"""Commands that evaluate: demo, run, score."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vesalius.cli import completion
+from vesalius.cli.options import (
+    HOW,
+    OUTPUT,
+    WHAT,
+    Device,
+    Out,
+    Pickles,
+    finish,
+)
+from vesalius.errors import UsageError
+
+
+def demo(
+    out: Out = Path("demo-run"),
+    patients: Annotated[
+        int, typer.Option(min=20, help="Size of the synthetic cohort.", rich_help_panel=WHAT)
+    ] = 60,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only these, such as mini:clip; all by default.",
+            rich_help_panel=WHAT,
+            autocompletion=completion.models,
+        ),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Run the embedded miniatures on a synthetic cohort: no download, no data.
+
+    Reads nothing but the package; writes a run folder with the cohort, every table, a report and a
+    fusion study. Two to three minutes on two cores; again, it continues.
+    """
+    from vesalius.commands import demo
+
+    finish(demo.run_demo(out, n_patients=patients, device=device, models=model or ()))
+
+
+def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract names them
+    spec: Annotated[Path | None, typer.Argument(help="Settings in YAML; options win.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name, mini:NAME, folder, hf:org/name, endpoint:MODEL@URL; all, mini:all. "
+            r"Options in brackets: clip\[fit=pad].",
+            rich_help_panel=WHAT,
+            autocompletion=completion.models,
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Dataset folder, name of `vesalius datasets`, or NAME=FOLDER.",
+            rich_help_panel=WHAT,
+            autocompletion=completion.datasets,
+        ),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Task; all of them by default.",
+            rich_help_panel=WHAT,
+            autocompletion=completion.tasks,
+        ),
+    ] = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=r"Keep only these protocols. Settings in brackets: knn\[ks=10].",
+            rich_help_panel=WHAT,
+            autocompletion=completion.protocols,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Samples per split at most.", rich_help_panel=WHAT)
+    ] = None,
+    controls: Annotated[
+        bool | None, typer.Option(help="Run the controls.", rich_help_panel=WHAT)
+    ] = None,
+    out_of_domain: Annotated[
+        bool | None,
+        typer.Option(
+            help="Models on modalities they were not made for, too.", rich_help_panel=WHAT
+        ),
+    ] = None,
+    allow_partial: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-partial",
+            help="Public data sets that are not whole.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, cpu or cuda.", rich_help_panel=HOW, autocompletion=completion.devices
+        ),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="How cells are spread: local.", rich_help_panel=HOW)
+    ] = "local",
+    batch_size: Annotated[
+        str | None, typer.Option(help="auto or a number.", rich_help_panel=HOW)
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that models are spread over.", rich_help_panel=HOW),
+    ] = None,
+    resamples: Annotated[
+        int | None, typer.Option(min=1, help="Bootstrap resamples.", rich_help_panel=HOW)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of every random choice.", rich_help_panel=HOW)
+    ] = None,
+    allow_pickle_weights: Annotated[bool | None, Pickles] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder, new or to continue.", rich_help_panel=OUTPUT),
+    ] = None,
+) -> None:
+    """Evaluate models on datasets at tasks; the same command again continues.
+
+    Reads models and images from disk; writes a run folder: predictions, metrics with intervals,
+    controls, and report.html. Exit code 1 if a cell failed.
+    """
+    from vesalius.commands import wanted
+
+    given = {
+        "model": model, "data": data, "task": task, "out": out, "protocol": protocol,
+        "device": device, "batch_size": batch_size, "limit": limit, "workers": workers,
+        "resamples": resamples,
+        "seed": seed, "controls": controls, "out_of_domain": out_of_domain,
+        "allow_pickle_weights": allow_pickle_weights, "allow_partial": allow_partial,
+    }  # fmt: skip
+    if engine != "local":
+        raise UsageError(f"--engine {engine!r}: this version has only the engine 'local'")
+    settled = wanted.settle(spec, given)  # before the imports below, which take seconds
+
+    from vesalius.commands import evaluation
+
+    finish(evaluation.run_command(settled))
+
+
+def score(run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]) -> None:
+    """Recompute every metric of a run from its stored predictions.
+
+    Reads predictions and masks of the run, no model and no image; writes its metrics and report.
+    """
+    from vesalius.commands import evaluation
+
+    finish(evaluation.score_command(run_folder))
