@@ -36,7 +36,7 @@ class Page:
     @property
     def body(self) -> str:
         """Everything below the title."""
-        return self.text.partition("\n# ")[2].partition("\n")[2]
+        return f"\n{self.text}".partition("\n# ")[2].partition("\n")[2]
 
     @property
     def answer(self) -> str:
@@ -84,7 +84,12 @@ def place_of(page: Page) -> tuple[str, str]:
 
 def with_tables(page: Page) -> str:
     """The page with every table as the code has it."""
-    return _TABLE.sub(lambda m: m[1] + "\n".join(_TABLES[m[2]](page)) + "\n" + m[3], page.text)
+    return _TABLE.sub(lambda m: f"{m[1]}\n{_written(m[2], page)}\n\n{m[3]}", page.text)
+
+
+def _written(name: str, page: Page) -> str:
+    """The lines of a table, without empty ones around them, which Markdown needs once."""
+    return "\n".join(_TABLES[name](page)).strip()
 
 
 def _scale(page: Page) -> Iterator[str]:
