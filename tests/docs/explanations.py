@@ -100,7 +100,8 @@ def _scale(page: Page) -> Iterator[str]:
 
 
 def _metric_row(term: Term, shown: str) -> str:
-    return f"| {shown} | {term.definition} | {term.unit} | {term.direction} |"
+    range_ = term.unit.replace(", ", ",\u00a0")  # a range stays on one line
+    return f"| {shown} | {term.definition} | {range_} | {term.direction} |"
 
 
 def _metrics(page: Page) -> Iterator[str]:

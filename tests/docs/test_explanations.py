@@ -131,7 +131,7 @@ def test_reasons_for_na_are_those_of_the_code(page: Page):
 @each("protocols")
 def test_the_command_runs_this_protocol(page: Page):
     """Options that exist, the page's task and protocol, settings that are accepted."""
-    (command,) = re.findall(r"```bash[^\n]*\n(vesalius run .*)\n```", page.text)
+    (command,) = re.findall(r"`(?:``bash\n)?(vesalius run [^`\n]+)", page.section("How to run it"))
     words = shlex.split(command)[2:]
     given = dict(zip(words[::2], words[1::2], strict=True))
     (run,) = [c for c in app.registered_commands if c.callback.__name__ == "run"]
