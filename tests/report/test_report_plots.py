@@ -206,6 +206,9 @@ def test_every_metric_of_the_table_has_words_of_its_own():
         assert term.definition.endswith("."), term
     ranges = {term.name: term.unit for term in terms}
     assert "[−∞, ∞]" in ranges["kid"]
+    assert ranges["psnr"] == "dB in [−∞, ∞]"
+    assert ranges["median_rank"] == "rank in [1, ∞]"
+    assert ranges["fd"].startswith("number")  # nothing above 1 is a share
     nsd = next(term for term in terms if term.name == "nsd[surfel,2mm]")
     assert "within 2 mm" in nsd.definition
 

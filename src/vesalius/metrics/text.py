@@ -196,7 +196,7 @@ def _bleu() -> BLEU:
 
 
 def bleu_signature() -> str:
-    """What sacrebleu was told and which version it is: it stands in every row with a BLEU."""
+    """What sacrebleu was told and which version it is, to be printed beside a BLEU."""
     bleu = _bleu()
     bleu.sentence_score("a", ["a"])  # the number of references is known after the first score
     return str(bleu.get_signature())

@@ -104,7 +104,8 @@ def _term(name: str) -> Term:
     if info is None:
         return Term(name, "Not in the table of metrics of this version.", "", "", "")
     low, high = _end(info.low), _end(info.high)
-    unit = f"{info.unit or 'share'} in [{low}, {high}]" if info.low == 0 else f"in [{low}, {high}]"
+    kind = info.unit or ("share" if (info.low, info.high) == (0, 1) else "number")
+    unit = f"{kind} in [{low}, {high}]"
     direction = "higher is better" if info.higher_is_better else "lower is better"
     if name == "prevalence":
         direction = "no better direction"

@@ -43,7 +43,7 @@ class AnswerProbe:
 
     Attributes:
         max_answers: how many answers each head can give, the most frequent ones of train.
-        size: of the product.
+        size: length of the product of image and question.
         strengths: inverse L2 penalties (C) that are tried; the one with the lowest log-loss on
             val, of equals the smallest.
         strength_without_val: used when no val question has an answer that the head can give.

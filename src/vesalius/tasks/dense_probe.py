@@ -38,9 +38,10 @@ class DenseProbe:
     Attributes:
         strengths: penalties to choose from, added to the unit variances of the inputs.
         train_cases: samples of train, drawn with the seed, that the probe is fitted on.
-        train_patches: of them all, drawn with the seed, as many of each sample.
+        train_patches: patches that the probe is fitted on, drawn with the seed, as many of each
+            sample.
         tuning_cases: samples, drawn with the seed, that penalty and threshold are chosen on.
-        tolerance_mm: of the normalised surface Dice.
+        tolerance_mm: tolerance of the normalised surface Dice.
     """
 
     strengths: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 10.0)

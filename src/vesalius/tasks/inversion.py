@@ -41,9 +41,9 @@ class Inversion:
     cosine: what remembering does without any decoding.
 
     Attributes:
-        side: of the pictures, in pixels.
+        side: width and height of the pictures, in pixels.
         components: how many principal components of train pictures are decoded, at most.
-        strengths: of the penalty, tried on val; see `fit_ridge`.
+        strengths: penalties that are tried on val; see `fit_ridge`.
         train_limit: most train rows that are used, drawn by the seed.
         judge: the encoder whose features the distances between sets compare.
     """

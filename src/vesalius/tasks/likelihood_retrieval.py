@@ -41,6 +41,8 @@ class LikelihoodRetrieval:
     Attributes:
         normalised: whether a caption's log-likelihood is divided by its number of tokens; this
             changes the order of captions for an image, never that of images for a caption.
+        full_gallery: the largest gallery in which every pair is scored.
+        reranked: items of a larger gallery that are put in the order of the likelihood, per query.
         neighbours: train images that the first stage looks at.
 
     Source: Lin et al. (2024), arXiv:2306.01879, for the image's gain over a blank prior.

@@ -51,9 +51,9 @@ class TextToImage:
     outside the components is not drawn. Each sample's draw depends on the seed and its id alone.
 
     Attributes:
-        side: of the pictures, in pixels.
+        side: width and height of the pictures, in pixels.
         components: how many principal components of train pictures are decoded, at most.
-        strengths: of the penalty, tried on val; see `fit_ridge`.
+        strengths: penalties that are tried on val; see `fit_ridge`.
         train_limit: most train rows that are used, drawn by the seed.
         judge: the encoder whose features the distances between sets compare.
     """
@@ -135,7 +135,7 @@ class External:
     """A model that draws is given the test captions, and its pictures are compared.
 
     Attributes:
-        side: to which pictures and references are brought, in pixels.
+        side: width and height to which pictures and references are brought, in pixels.
         judge: the encoder whose features the distances between sets compare.
     """
 

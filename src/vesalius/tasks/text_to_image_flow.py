@@ -39,14 +39,14 @@ class TextToImageFlow:
     noise of a sample depends on the seed and its id alone.
 
     Attributes:
-        side: of the pictures, in pixels.
-        channels: of the network where it is finest, a multiple of 8.
+        side: width and height of the pictures, in pixels.
+        channels: channels of the network where it is finest, a multiple of 8.
         epochs: passes over the train rows, at most.
         patience: epochs without a better loss on val, after which training stops.
         batch: train rows of one step of the optimiser.
-        rate: of learning.
+        rate: learning rate of the optimiser.
         blind: share of train rows that are shown without their embedding, for guidance.
-        steps: from noise to picture.
+        steps: steps of the solver from noise to picture.
         guidance: how far to go from the velocity without embedding towards that with it; above 1
             the caption counts for more, and pictures vary less.
         train_limit: most train rows that are used, drawn by the seed.

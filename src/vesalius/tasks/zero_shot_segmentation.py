@@ -46,7 +46,7 @@ class ZeroShotSegmentation:
         background: names of what is no structure.
         single_templates: whether each template is also scored alone (Dice), with its own threshold.
         tuning_cases: samples, drawn with the seed, that thresholds are chosen on.
-        tolerance_mm: of the normalised surface Dice.
+        tolerance_mm: tolerance of the normalised surface Dice.
 
     Source: Zhou, Loy and Dai (2022), arXiv:2112.01071, for patches compared with names.
     """

@@ -1,0 +1,104 @@
+"""Reference pages are made from the code: the Python names and the command line.
+
+Python pages hold directives that mkdocstrings fills from signatures and docstrings; the command
+line page is what the application says of itself.
+"""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from mkdocs.structure.files import File
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from command_line import command_line_page
+
+
+def on_files(files, /, *, config):
+    """Add the generated pages."""
+    for name, text in pages().items():
+        files.append(File.generated(config, f"reference/{name}", content=text))
+    return files
+
+
+def pages() -> dict[str, str]:
+    """File name and Markdown of every generated page."""
+    import vesalius
+    from vesalius import metrics, stats
+
+    public = [name for name in vesalius.__all__ if name != "metrics"]
+    return {
+        "cli.md": command_line_page(),
+        "api.md": _page(
+            "The package",
+            "`import vesalius as vs` gives these names, and `vs.metrics`, which has "
+            "[a page of its own](metrics.md).",
+            _directives(vesalius, public),
+        ),
+        "records.md": _module("Records", "vesalius.records"),
+        "capabilities.md": _module("Capabilities", "vesalius.capabilities"),
+        "metrics.md": _page(
+            "Metrics",
+            "Functions on numpy arrays: the reference first, the prediction second, options by "
+            "name. `METRICS` is the table of those that results carry.",
+            [_metrics_table(), *_directives(metrics, metrics.__all__)],
+        ),
+        "statistics.md": _page(
+            "Statistics",
+            "One bootstrap for every metric: a statistic is a function of row indices, and whole "
+            "patients are drawn.",
+            _directives(stats, stats.__all__),
+        ),
+        "errors.md": _module("Errors", "vesalius.errors"),
+    }
+
+
+def _page(title: str, lead: str, parts: Iterable[str], /) -> str:
+    return "\n\n".join([f"# {title}", lead, *parts]) + "\n"
+
+
+def _module(title: str, name: str, /) -> str:
+    """A whole module: its docstring, then everything public that it defines."""
+    module = importlib.import_module(name)
+    lead = "```text\n" + inspect.getdoc(module) + "\n```"  # drawings keep their columns
+    own = [
+        key
+        for key, value in vars(module).items()
+        if not key.startswith("_") and getattr(value, "__module__", None) == name
+    ]
+    if "::" not in lead:
+        lead = inspect.getdoc(module) or ""
+    return _page(title, lead.replace("::\n\n", "\n"), _directives(module, own))
+
+
+def _directives(package: object, names: Sequence[str], /) -> Iterator[str]:
+    """One directive for each function or class, under the module that defines it."""
+    for name in names:
+        value = getattr(package, name)
+        module = getattr(value, "__module__", None)
+        if module is not None and module.startswith("vesalius") and hasattr(value, "__name__"):
+            yield f"::: {module}.{value.__name__}"
+
+
+def _metrics_table() -> str:
+    from vesalius import metrics
+
+    rows = [
+        "| name in results | computed by | unit | range | better | source |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, info in metrics.METRICS.items():
+        whole = inspect.unwrap(getattr(info.function, "func", info.function))  # of a partial
+        computed = f"`{whole.__name__}`"
+        if whole.__name__ in metrics.__all__:
+            computed = f"[{computed}][{whole.__module__}.{whole.__name__}]"
+        elif whole.__name__.endswith("_defined"):  # of one value a row
+            computed = whole.__name__.removesuffix("_defined") + " of the rows' values"
+        better = "higher" if info.higher_is_better else "lower"
+        span = f"{info.low:g} – {info.high:g}".replace("inf", "∞").replace("-", "−")
+        rows.append(f"| `{name}` | {computed} | {info.unit} | {span} | {better} | {info.source} |")
+    return "\n".join(rows)
