@@ -57,10 +57,17 @@ def _table(title: str, shown: Sequence[Entry]) -> Table:
         padding=(0, 1, 0, 0),
     )
     longest = max(len(visible(entry.cell.model)) for entry in shown)
-    for name, least in (("Protocol", None), ("Model", min(longest, MODEL_WIDTH)), ("Metric", None)):
-        table.add_column(name, overflow="fold", min_width=least)
-    for name in ("Value", "Interval", "Control", "n"):
+    table.add_column("Protocol", overflow="fold")
+    # a column that may wrap is squeezed, and the last one cut off for what it then lacks
+    is_whole = longest <= MODEL_WIDTH
+    table.add_column(
+        "Model", overflow="fold", no_wrap=is_whole, min_width=min(longest, MODEL_WIDTH)
+    )
+    table.add_column("Metric", overflow="fold")
+    for name in ("Value", "Interval", "Control"):
         table.add_column(name, justify="right", no_wrap=True)
+    counts = [len(str(e.headline.estimate.n_patients)) for e in shown if e.headline is not None]
+    table.add_column("n", justify="right", no_wrap=True, min_width=max(counts, default=1))
     protocol, ties = "", _ties(shown)
     for entry in shown:
         first = "" if entry.cell.protocol == protocol else entry.cell.protocol
@@ -96,12 +103,12 @@ def _cells(entry: Entry, *, is_tied: bool) -> tuple[str, ...]:
         return (entry.cell.model, "", entry.status, "", "", "")
     estimate = entry.headline.estimate
     best = strongest(entry.controls)
+    signs = NOT_ABOVE * (entry.clearance == "does not clear") + TIED * is_tied
+    gap = " " if len(signs) == 1 else ""  # two signs take the room of a sign and a space
     return (
         entry.cell.model,
         estimate.metric,
-        f"{NOT_ABOVE} " * (entry.clearance == "does not clear")
-        + f"{TIED} " * is_tied
-        + text_of(estimate.value),
+        f"{signs}{gap}{text_of(estimate.value)}",
         interval_text(estimate),
         "" if best is None else text_of(best.estimate.value),
         str(estimate.n_patients),
