@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,7 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(monkeypatch, capsys)
     """Many steps are few lines; each has count, percent and, once known, the time to go."""
     monkeypatch.setattr(terminal, "FIRST_LINE_S", 0.05)
     monkeypatch.setattr(terminal, "EVERY_S", 0.1)
+    began_s = time.monotonic()
     with progress_bars() as progress:
         outer = progress("cells", 4)
         outer(1)
@@ -123,12 +125,13 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(monkeypatch, capsys)
         for _ in range(500):
             advance(1)
             time.sleep(0.001)
+    most = (time.monotonic() - began_s) / terminal.EVERY_S + 2
     printed = capsys.readouterr()
     assert printed.out == ""
     lines = printed.err.splitlines()
-    assert 2 <= len(lines) <= 15
+    assert 1 <= len(lines) <= most
     assert all(line.startswith("cells: 1 of 4 (25 %), about ") for line in lines)
-    assert "images: " in lines[-1]
+    assert re.search(r"· images: \d+ of 1,000 \(\d+ %\), about \d+ s to go$", lines[-1])
 
 
 def test_progress_speaks_within_a_long_step_and_is_silent_in_a_short_one(monkeypatch, capsys):
@@ -158,8 +161,8 @@ def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(cohort, tmp_path,
             "--device", "cpu", "--out", out]  # fmt: skip
     env = quiet_environment(tmp_path)
     process = subprocess.Popen(
-        [sys.executable, "-c", LISTENING, *map(str, line)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, env=env, start_new_session=True,
+        [sys.executable, "-c", LISTENING, *map(str, line)], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=env, start_new_session=True,
     )  # fmt: skip
     limit = time.monotonic() + 120
     while not (out / "outcomes.jsonl").exists() and time.monotonic() < limit:
