@@ -13,6 +13,7 @@
 A message says what was expected, what came, and what to do next.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import islice
@@ -90,3 +91,24 @@ def did_you_mean_path(path: Path, /) -> str:
     folded = {name.casefold(): name for name in reversed(beside)}
     close = get_close_matches(absent.name.casefold(), folded, n=1)
     return f" (did you mean {str(absent.with_name(folded[close[0]]))!r}?)" if close else ""
+
+
+def printable(text: str, /) -> str:
+    r"""The text with control characters written out, so that a terminal does not obey them.
+
+    Line ends and tabs stay.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter in "\n\t" or not _is_control(letter) else repr(letter)[1:-1]
+        for letter in text
+    )
+
+
+def _is_control(letter: str) -> bool:
+    """Control and format characters, among them those that turn the direction of writing."""
+    return unicodedata.category(letter) in ("Cc", "Cf", "Cs")

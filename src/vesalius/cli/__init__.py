@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vesalius.cli.table import COMMANDS
-from vesalius.errors import VesaliusError
+from vesalius.errors import VesaliusError, printable
 
 
 def _print_version(asked: bool) -> bool:
@@ -60,5 +60,5 @@ def main() -> None:
     try:
         app(prog_name="vesalius")
     except (VesaliusError, OSError) as error:
-        sys.stderr.write(f"vesalius: {error}\n")
+        sys.stderr.write(printable(f"vesalius: {error}\n"))
         sys.exit(2)

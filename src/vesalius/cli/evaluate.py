@@ -125,6 +125,14 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
         Path | None,
         typer.Option(help="Run folder, new or to continue.", rich_help_panel=OUTPUT),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Look everything up, say what would run and what is missing, write nothing.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
 ) -> None:
     """Evaluate models on datasets at tasks; the same command again continues.
 
@@ -142,7 +150,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
     }  # fmt: skip
     if engine != "local":
         raise UsageError(f"--engine {engine!r}: this version has only the engine 'local'")
-    settled = wanted.settle(spec, given)  # before the imports below, which take seconds
+    # before the imports below, which take seconds
+    settled = wanted.settle(spec, given, needs_weights=not dry_run)
+    if dry_run:
+        from vesalius.commands import rehearsing
+
+        finish(rehearsing.dry_run(settled))
 
     from vesalius.commands import evaluation
 

@@ -60,7 +60,7 @@ COMMANDS = (
         (
             "vesalius run --model mini:clip --data cohort --out runs/first",
             "vesalius run --model mini:all --data cohort --task vqa --out runs/vqa",
-            "vesalius run spec.yaml --limit 20 --out runs/trial",
+            "vesalius run spec.yaml --limit 20 --out runs/trial --dry-run",
         ),
         "vesalius compare runs/first",
     ),

@@ -1,5 +1,7 @@
 """Commands around a run: run, score, compare, report."""
 
+import shlex
+import time
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -9,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
-from vesalius.commands.terminal import console, progress_bars
+from vesalius.commands.interruption import said_what_is_kept
+from vesalius.commands.terminal import console, duration_text, notices, progress_bars, write_out
 from vesalius.data.opening import load_dataset
 from vesalius.engine import score
 from vesalius.engine.comparison import compare_runs
@@ -41,30 +44,45 @@ def run_command(wanted: SpecFile) -> bool:
         allow_pickle_weights=wanted.allow_pickle_weights,
         allow_partial=wanted.allow_partial,
     )
+    began_s = time.monotonic()
     tasks = choose_tasks(wanted.task or "all", wanted.protocol)
     models = model_sources(wanted.model, settings)
-    with console.status("reading data sets"):  # a public one may have to be prepared first
+    with notices.status("reading data sets"):  # a public one may have to be prepared first
         datasets = [load_dataset(one, allow_partial=wanted.allow_partial) for one in wanted.data]
-    with progress_bars() as progress:
-        request = Request(Path(wanted.out), wanted.seed, settings, progress)
+    out = Path(wanted.out)
+    with said_what_is_kept(out), progress_bars() as progress:
+        request = Request(out, wanted.seed, settings, progress)
         result = evaluate_sources(models, datasets, tasks, request)
         report = result.report()
-    return show(result, report)
+    return show(result, report, began_s=began_s)
 
 
-def show(result: Result, report: Path) -> bool:
-    """Print the summary and where the report is; whether no cell failed."""
+def show(result: Result, report: Path, *, began_s: float) -> bool:
+    """Print the summary, where the report is, and what comes next; whether no cell failed."""
     console.print(summary(result.metrics, result.outcomes))
     for line in _warnings(result.run.info["datasets"]):
         console.print(Text(line, style="yellow"))
     console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
     asked = result.run.info["spec"]
-    return not any(
+    failed = any(
         isinstance(outcome, Failed)
         and outcome.cell.dataset in asked["datasets"]
         and outcome.cell.task in asked["tasks"]
         for outcome in result.outcomes
     )
+    end = f"took {duration_text(time.monotonic() - began_s)}; next: {_next(result, failed=failed)}"
+    console.print(end, highlight=False, markup=False, soft_wrap=True)
+    return not failed
+
+
+def _next(result: Result, *, failed: bool) -> str:
+    """The command that people give next."""
+    run = shlex.quote(str(result.path))
+    if failed:
+        return "the same command, which tries what failed again; the report has the errors"
+    if len(result.run.info["models"]) > 1:
+        return f"vesalius compare {run}"
+    return f"vesalius report {run} --format markdown"
 
 
 def _warnings(datasets: Mapping[str, Json]) -> list[str]:
@@ -87,10 +105,11 @@ def _warnings(datasets: Mapping[str, Json]) -> list[str]:
 
 def score_command(run_folder: Path) -> bool:
     """Recompute the metrics and print them."""
+    began_s = time.monotonic()
     with progress_bars() as progress:
         result = Result(score(run_folder, progress=progress))
         report = result.report()
-    return show(result, report)
+    return show(result, report, began_s=began_s)
 
 
 def compare_command(runs: Sequence[Path], *, task: str | None, n_resamples: int, seed: int) -> None:
@@ -160,6 +179,6 @@ def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbna
     else:
         text = (to_latex if form == "latex" else to_markdown)(metrics, outcomes)
     if out is None:
-        console.file.write(text)
+        write_out(text)
     else:
         write_atomic(out, text.encode())

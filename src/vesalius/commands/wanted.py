@@ -12,8 +12,13 @@ from vesalius.records import Json
 from vesalius.spec_file import SpecFile, place_in_spec, read_spec
 
 
-def settle(spec: Path | None, given: Mapping[str, Json]) -> SpecFile:
+def settle(spec: Path | None, given: Mapping[str, Json], *, needs_weights: bool = True) -> SpecFile:
     """The specification with the options that were given, after a look at all that is named.
+
+    Args:
+        spec: a file; None for options alone.
+        given: what the command line says; None where it says nothing.
+        needs_weights: whether the files of every model must be on disk.
 
     Raises:
         UsageError: if models, data or the run folder are not named; for a name that is unknown,
@@ -28,11 +33,12 @@ def settle(spec: Path | None, given: Mapping[str, Json]) -> SpecFile:
             raise UsageError(f"nothing to run: name at least one --{field}")
     if wanted.out is None:
         raise UsageError("name a run folder with --out; an existing one is continued")
-    for field in ("device", "model", "task", "protocol", "data"):
+    looks = _LOOKS if needs_weights else {**_LOOKS, "model": _look_at_name}
+    for field, look in looks.items():
         values = [wanted.device] if field == "device" else getattr(wanted, field)
         for index, value in enumerate(values):
             try:
-                _LOOKS[field](value, wanted)
+                look(value, wanted)
             except (UsageError, InputError) as error:
                 if spec is None or given.get(field) is not None:
                     raise
@@ -44,6 +50,11 @@ def _look_at_device(name: str, wanted: SpecFile) -> None:  # noqa: ARG001 - one 
     if name.partition(":")[0] not in _DEVICES:
         hint = did_you_mean(name, _DEVICES)
         raise UsageError(f"unknown device {name!r}{hint}; expected auto, cpu, cuda or cuda:N")
+
+
+def _look_at_name(name: str, wanted: SpecFile) -> None:
+    for one in expand_models([name]):
+        parse_model(one, allow_pickle_weights=wanted.allow_pickle_weights)
 
 
 def _look_at_model(name: str, wanted: SpecFile) -> None:

@@ -99,7 +99,7 @@ def _session(
     grid: Grid, spec: RunSpec, *, out: Path, cache: Path | None, progress: Progress
 ) -> _Session:
     sources = {
-        d.card.name: hash_dataset(d, _limited(d, spec), progress=progress) for d in grid.datasets
+        d.card.name: hash_dataset(d, limited(d, spec), progress=progress) for d in grid.datasets
     }
     data = {
         d.card.name: TaskData(
@@ -154,7 +154,7 @@ def _require_distinct(what: str, names: Sequence[str]) -> None:
         raise UsageError(f"{what} names may not begin with {PREFIX!r}: {', '.join(reserved)}")
 
 
-def _limited(dataset: Dataset, spec: RunSpec) -> tuple[Sample, ...]:
+def limited(dataset: Dataset, spec: RunSpec) -> tuple[Sample, ...]:
     """At most `spec.limit` samples per split: whole patients in a seeded order, at least one."""
     samples = tuple(dataset)
     if spec.limit is None:
