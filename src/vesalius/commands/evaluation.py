@@ -1,27 +1,21 @@
-"""Commands around a run: run, score, compare, report."""
+"""Commands around a run: run, score, report."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
-from vesalius.commands.terminal import console, progress_bars
+from vesalius.commands.terminal import console, deliver, progress_bars
 from vesalius.data.opening import load_dataset
 from vesalius.engine import score
-from vesalius.engine.comparison import compare_runs
 from vesalius.errors import UsageError, did_you_mean
-from vesalius.records import Failed, Json, Resampling
-from vesalius.report.console import MODEL_WIDTH, summary
+from vesalius.records import Failed, Json
+from vesalius.report.console import summary
 from vesalius.report.exports import to_csv, to_latex, to_markdown
 from vesalius.report.page import write_report
 from vesalius.report.sources import read_results
 from vesalius.spec_file import SpecFile
-from vesalius.stats import Comparison
-from vesalius.store.files import write_atomic
 
 _TABLES = ("csv", "latex", "markdown")
 
@@ -93,53 +87,6 @@ def score_command(run_folder: Path) -> bool:
     return show(result, report)
 
 
-def compare_command(runs: Sequence[Path], *, task: str | None, n_resamples: int, seed: int) -> None:
-    """Print every paired difference between two models."""
-    resampling = Resampling(seed=seed, n_resamples=n_resamples)
-    comparisons = compare_runs(runs, task=task, resampling=resampling)
-    if not comparisons:
-        raise UsageError(
-            "nothing to compare: expected two models with predictions for the same rows of the "
-            "same dataset, task and protocol"
-        )
-    blocks = groupby(sorted(comparisons, key=_place), key=_place)
-    console.print(*(_comparison_table(place, list(block)) for place, block in blocks), sep="\n")
-
-
-def _place(one: Comparison) -> str:
-    cell = one.first
-    return " · ".join((cell.dataset, cell.task, cell.protocol, one.difference.estimate.metric))
-
-
-def _comparison_table(place: str, comparisons: Sequence[Comparison]) -> Table:
-    """Paired differences at one place; it fits a terminal of 80 columns."""
-    table = Table(
-        title=Text(f"Paired differences · {place}", style="bold cyan"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        header_style="bold",
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for name in ("First", "Second"):
-        table.add_column(name, overflow="fold", min_width=MODEL_WIDTH)
-    for name in ("Diff.", "Interval", "n", "p", "Holm p"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in comparisons:
-        estimate = one.difference.estimate
-        words = (
-            one.first.model,
-            one.second.model,
-            f"{estimate.value:+.3f}",
-            f"[{estimate.low:+.3f}, {estimate.high:+.3f}]",
-            str(estimate.n_patients),
-            f"{one.difference.p_value:.4f}",
-            f"{one.p_holm:.4f}",
-        )
-        table.add_row(*(Text(word) for word in words))
-    return table
-
-
 def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbnails: bool) -> None:
     """Write the page, or print or write tables."""
     if form == "html":
@@ -157,7 +104,4 @@ def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbna
         text = to_csv(metrics)
     else:
         text = (to_latex if form == "latex" else to_markdown)(metrics, outcomes)
-    if out is None:
-        console.file.write(text)
-    else:
-        write_atomic(out, text.encode())
+    deliver(text.encode(), out)
