@@ -250,7 +250,7 @@ def report(
     runs: Runs,
     out: Annotated[Path | None, typer.Option(help="File; standard output for tables.")] = None,
     format: Annotated[  # noqa: A002 - the word of the command line
-        str, typer.Option(help="html, csv, latex or markdown.")
+        str, typer.Option(help="html, csv, parquet, latex, markdown or hf (YAML for the hub).")
     ] = "html",
     thumbnails: Annotated[bool, typer.Option(help="Show small pictures of test images.")] = True,
 ) -> None:

@@ -13,11 +13,14 @@ from vesalius.errors import UsageError, did_you_mean
 from vesalius.records import Failed, Json
 from vesalius.report.console import summary
 from vesalius.report.exports import to_csv, to_latex, to_markdown
+from vesalius.report.hub import HubFiles, to_hub
 from vesalius.report.page import write_report
-from vesalius.report.sources import read_results
+from vesalius.report.sources import Results, read_results
 from vesalius.spec_file import SpecFile
+from vesalius.store.files import write_atomic
+from vesalius.store.tables import metrics_to_parquet
 
-_TABLES = ("csv", "latex", "markdown")
+_TABLES = ("csv", "parquet", "latex", "markdown", "hf")
 
 
 def run_command(wanted: SpecFile) -> bool:
@@ -98,10 +101,30 @@ def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbna
         raise UsageError(
             f"--format {form!r}{did_you_mean(form, known)}: expected one of {', '.join(known)}"
         )
+    if form in ("parquet", "hf") and out is None:
+        raise UsageError(f"--format {form}: expected --out {'FOLDER' if form == 'hf' else 'FILE'}")
     results = read_results(runs)
-    metrics, outcomes = results.metrics, results.outcomes
-    if form == "csv":
-        text = to_csv(metrics)
+    if form == "hf" and out is not None:
+        _write_hub(to_hub(results), out)
     else:
-        text = (to_latex if form == "latex" else to_markdown)(metrics, outcomes)
-    deliver(text.encode(), out)
+        deliver(_table(results, form), out)
+
+
+def _table(results: Results, form: str) -> bytes:
+    if form == "parquet":
+        return metrics_to_parquet(results.metrics, sources={})
+    if form == "csv":
+        return to_csv(results.metrics).encode()
+    write = to_latex if form == "latex" else to_markdown
+    return write(results.metrics, results.outcomes).encode()
+
+
+def _write_hub(made: HubFiles, out: Path) -> None:
+    if not made.files:
+        why = "; ".join(made.left_out) or "no model has a value"
+        raise UsageError(f"--format hf: there is nothing to write ({why})")
+    for name, text in made.files.items():
+        write_atomic(out / name, text.encode())
+    lines = [f"written: {out / name}" for name in made.files]
+    for line in lines + [f"left out: {what}" for what in made.left_out]:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
