@@ -261,6 +261,23 @@ def report(
 
 
 @app.command()
+def log(
+    runs: Runs,
+    to: Annotated[str, typer.Option(help="mlflow or wandb, an extra of that name.")],
+    project: Annotated[str, typer.Option(help="Experiment or project.")] = "vesalius",
+    artifacts: Annotated[
+        bool, typer.Option("--artifacts", help="The report too, with its pictures of patients.")
+    ] = False,
+    online: Annotated[bool, typer.Option("--online", help="Allow a server elsewhere.")] = False,
+) -> None:
+    """Log every cell to an experiment tracker: on this computer, numbers only, unless told so."""
+    from vesalius.commands import trackers, tracking
+
+    where = trackers.Project(project, online)
+    tracking.log_command(runs, to=to, project=where, artifacts=artifacts)
+
+
+@app.command()
 def models(as_json: AsJson = False) -> None:
     """List the models: what they can do, licence, whether they are on disk."""
     from vesalius.commands import listing
