@@ -23,6 +23,7 @@ _NO_TELEMETRY = {
     "DO_NOT_TRACK": "true",
     "WANDB_ERROR_REPORTING": "false",
 }
+_BARE_SERVERS = ("databricks", "databricks-uc", "uc")  # what MLflow takes for no folder
 
 
 @runtime_checkable
@@ -89,7 +90,7 @@ def open_mlflow(name: str, project: Project, /) -> Iterator[Tracker]:
     uri = mlflow.get_tracking_uri()
     if not project.online and not is_local(uri):
         raise UsageError(
-            f"MLflow's tracking URI is {uri}, which is not on this computer; give --online to "
+            f"MLflow's tracking URI is {_without_secrets(uri)}, which is not on this computer; give --online to "
             "send the numbers there, or unset MLFLOW_TRACKING_URI"
         )
     try:
@@ -108,7 +109,13 @@ def is_local(uri: str, /) -> bool:
     (True, False, True)
     """
     parts = urlsplit(uri)
+    if uri in _BARE_SERVERS:
+        return False
     return parts.scheme in ("", "file", "sqlite") and parts.netloc in ("", "localhost")
+
+
+def _without_secrets(uri: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 def allowed_names(values: Mapping[str, float], /) -> dict[str, float]:
@@ -179,7 +186,7 @@ def _package(name: str) -> ModuleType:
     Raises:
         UsageError: if it is not installed.
     """
-    os.environ |= _NO_TELEMETRY  # read once, when the package is imported
+    os.environ |= _NO_TELEMETRY  # the packages read it when they are imported
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
