@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 import vesalius
 from vesalius.cli import app, main
+from vesalius.store.runs import read_run
+from vesalius.store.tables import metrics_from_parquet
 
 CARD = """\
 format: 1
@@ -217,6 +219,20 @@ def test_report_writes_tables_for_papers(finished, form, sign, tmp_path):
     assert sign in done.output
     call("report", finished[0], "--format", form, "--out", tmp_path / "table")
     assert (tmp_path / "table").read_text().strip() == done.stdout.strip()
+
+
+def test_report_writes_parquet_and_refuses_miniatures_for_the_hub(finished, tmp_path):
+    """The table of the run as it is; entries for the hub only of genuine models."""
+    table = tmp_path / "table.parquet"
+    assert call("report", finished[0], "--format", "parquet", "--out", table).exit_code == 0
+    rows, _ = metrics_from_parquet(table.read_bytes())
+    assert repr(rows) == repr(read_run(finished[0]).metrics)  # NaN is not equal to itself
+    for form, what in (("parquet", "FILE"), ("hf", "FOLDER")):
+        refused = call("report", finished[0], "--format", form)
+        assert f"--format {form}: expected --out {what}" in str(refused.exception)
+    refused = call("report", finished[0], "--format", "hf", "--out", tmp_path / "hub")
+    assert "miniatures are no models of the hub" in str(refused.exception)
+    assert not (tmp_path / "hub").exists()
 
 
 def test_report_page_goes_where_it_is_told(finished, tmp_path):

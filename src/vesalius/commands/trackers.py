@@ -90,8 +90,8 @@ def open_mlflow(name: str, project: Project, /) -> Iterator[Tracker]:
     uri = mlflow.get_tracking_uri()
     if not project.online and not is_local(uri):
         raise UsageError(
-            f"MLflow's tracking URI is {_without_secrets(uri)}, which is not on this computer; give --online to "
-            "send the numbers there, or unset MLFLOW_TRACKING_URI"
+            f"MLflow's tracking URI is {_without_secrets(uri)}, which is not on this computer; "
+            "give --online to send the numbers there, or unset MLFLOW_TRACKING_URI"
         )
     try:
         mlflow.set_experiment(project.name)
