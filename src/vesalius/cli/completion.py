@@ -5,7 +5,16 @@ Names of recipes and heads are written down in `words`, for their tables import 
 
 from collections.abc import Iterable
 
-from vesalius.cli.words import DEVICES, FORMATS, HEADS, KINDS, KNOWN_ANSWERS, RECIPES
+from vesalius.cli.words import (
+    BOARD_FORMATS,
+    DEVICES,
+    FORMATS,
+    HEADS,
+    KINDS,
+    KNOWN_ANSWERS,
+    RECIPES,
+    TRACKERS,
+)  # fmt: skip
 
 
 def _offer(words: Iterable[str], typed: str, /) -> list[str]:
@@ -70,6 +79,16 @@ def known_answers(incomplete: str) -> list[str]:
 def formats(incomplete: str) -> list[str]:
     """What a report can be written as."""
     return _offer(FORMATS, incomplete)
+
+
+def board_formats(incomplete: str) -> list[str]:
+    """What a ranking can be written as."""
+    return _offer(BOARD_FORMATS, incomplete)
+
+
+def trackers(incomplete: str) -> list[str]:
+    """Where cells can be logged."""
+    return _offer(TRACKERS, incomplete)
 
 
 def devices(incomplete: str) -> list[str]:

@@ -104,7 +104,25 @@ COMMANDS = (
         LOOK,
         looking.compare,
         ("vesalius compare runs/first", "vesalius compare runs/first runs/second --task vqa"),
+        "vesalius leaderboard runs",
+    ),
+    Command(
+        LOOK,
+        looking.leaderboard,
+        (
+            "vesalius leaderboard runs --task classification",
+            "vesalius leaderboard runs --format csv --out board.csv",
+        ),
         "vesalius report runs/first runs/second --out both.html",
+    ),
+    Command(
+        LOOK,
+        looking.log,
+        (
+            "vesalius log runs/first --to mlflow",
+            "vesalius log runs/first --to wandb --project chest",
+        ),
+        "look at it with the tracker's own page, such as `mlflow ui`",
     ),
     Command(
         DATA,

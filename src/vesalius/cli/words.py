@@ -44,7 +44,13 @@ KNOWN_ANSWERS = (
 )  # fmt: skip
 """Names of `vesalius.commands.known_answers.KNOWN_ANSWERS`, in its order."""
 
-FORMATS = ("html", "csv", "latex", "markdown")
+FORMATS = ("html", "csv", "parquet", "latex", "markdown", "hf")
 """What `vesalius report` writes."""
+
+BOARD_FORMATS = ("table", "csv", "parquet", "latex", "markdown", "json")
+"""What `vesalius compare` and `vesalius leaderboard` write."""
+
+TRACKERS = ("mlflow", "wandb")
+"""Where `vesalius log` can write to."""
 
 DEVICES = ("auto", "cpu", "cuda")

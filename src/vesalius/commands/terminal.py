@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event, Lock, Thread
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -23,7 +24,8 @@ from rich.segment import Segment
 from rich.text import Text
 
 from vesalius.engine import progress as engine_progress
-from vesalius.errors import printable
+from vesalius.errors import UsageError, printable
+from vesalius.store.files import write_atomic
 
 FIRST_LINE_S = 2.0
 EVERY_S = 15.0
@@ -152,6 +154,22 @@ def _lines() -> Iterator[engine_progress.Progress]:
     finally:
         ended.set()
         thread.join()
+
+
+def deliver(payload: bytes, out: Path | None, /) -> None:
+    """Write a file, or text to standard output.
+
+    Raises:
+        UsageError: for bytes that are no text, without a file.
+        RunError: when the disk refuses.
+    """
+    if out is not None:
+        write_atomic(out, payload)
+        return
+    try:
+        write_out(payload.decode())
+    except UnicodeDecodeError as error:
+        raise UsageError("this format is binary: expected --out FILE") from error
 
 
 def counting(progress: engine_progress.Progress, label: str) -> Callable[[int, int], None]:
