@@ -89,7 +89,7 @@ class Result:
         return write_report([self.path], out, thumbnails=thumbnails)
 
     def _repr_html_(self) -> str:
-        return matrix_html(self.run)
+        return str(matrix_html(self.run))
 
     def _repr_markdown_(self) -> str:
         return to_markdown(self.run.metrics, self.run.outcomes)

@@ -195,7 +195,7 @@ class DatasetCard:
             "citation": self.citation,
         }
         rows = [(name, text) for name, text in facts.items() if text]
-        return table(("", " "), rows, title=self.name, notes=self.notes)
+        return str(table(("", " "), rows, title=self.name, notes=self.notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,10 +290,11 @@ class Estimate:
     def _repr_html_(self) -> str:
         """Value with interval and patients, or why there is none; for notebooks."""
         if math.isnan(self.value):
-            return shown(f"{self.metric}: n/a, {self.reason or 'no reason was recorded'}")
+            return str(shown(f"{self.metric}: n/a, {self.reason or 'no reason was recorded'}"))
         interval = range_of(self.low, self.high)
         counted = f"{self.n_patients} patients" if self.n_patients else f"n = {self.n}"
-        return shown(f"{self.metric}: {text_of(self.value)} {interval}".rstrip() + f", {counted}")
+        text = f"{self.metric}: {text_of(self.value)} {interval}".rstrip()
+        return str(shown(f"{text}, {counted}"))
 
 
 @dataclass(frozen=True, slots=True)

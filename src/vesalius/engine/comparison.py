@@ -1,6 +1,5 @@
 """Which of two models is better, on the same patients, and how sure one can be."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,10 +7,12 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from vesalius.engine.scoring import task_and_card
 from vesalius.records import Cell, Done, Predictions, Resampling
-from vesalius.stats import Comparison, Difference, Statistic, holm, paired_difference
+from vesalius.stats import Comparison, Difference, Resamples, Statistic, holm, resample
+from vesalius.stats.row_functions import evaluate
 from vesalius.store.runs import Run, read_predictions, read_run
 from vesalius.tasks import Scored
 
@@ -56,12 +57,31 @@ def compare_runs(
 
 def _column(entries: Sequence[_Entry], resampling: Resampling) -> Iterator[Comparison]:
     """Every pair with identical rows; the p values are corrected over these pairs."""
+    found = _resampled(entries, resampling)
     pairs = [(one, other) for one, other in combinations(entries, 2) if one.keys == other.keys]
-    differences = [_difference(one, other, resampling) for one, other in pairs]
+    differences = [_difference(one, other, found[one.keys]) for one, other in pairs]
     p_values = [difference.p_value for difference in differences]
     n_comparisons = int(np.count_nonzero(~np.isnan(p_values)))
     for (one, other), difference, p in zip(pairs, differences, holm(p_values), strict=True):
         yield Comparison(one.cell, other.cell, difference, float(p), n_comparisons)
+
+
+def _resampled(
+    entries: Sequence[_Entry], resampling: Resampling
+) -> dict[tuple[str, ...], Resamples[str]]:
+    """Every model once in every resample, by the rows that it has predictions for."""
+    groups: dict[tuple[str, ...], list[_Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.keys, []).append(entry)
+    return {
+        keys: resample(
+            {entry.cell.model: _on_rows(entry.headline, len(keys)) for entry in members},
+            groups=members[0].patients,
+            resampling=resampling,
+        )
+        for keys, members in groups.items()
+        if len(members) > 1
+    }
 
 
 def _distinct(entries: Iterable[_Entry]) -> Iterator[_Entry]:
@@ -86,27 +106,30 @@ def _entry(run: Run, outcome: Done) -> _Entry:
     return _Entry(outcome.cell, outcome.fingerprint, keys, predictions["patient"], headline)
 
 
-def _difference(one: _Entry, other: _Entry, resampling: Resampling) -> Difference:
-    first, second = (_on_rows(entry.headline) for entry in (one, other))
-    found = paired_difference(
-        first,
-        second,
-        groups=one.patients,
-        metric=one.headline.metric,
-        **dataclasses.asdict(resampling),
+def _difference(one: _Entry, other: _Entry, found: Resamples[str]) -> Difference:
+    headline = one.headline
+    apart = found.difference(one.cell.model, other.cell.model, metric=headline.metric)
+    estimate = replace(
+        apart.estimate, metric=headline.metric, higher_is_better=headline.higher_is_better
     )
-    estimate = replace(found.estimate, higher_is_better=one.headline.higher_is_better)
-    return replace(found, estimate=estimate)
+    return replace(apart, estimate=estimate)
 
 
-def _on_rows(scored: Scored) -> Statistic:
-    """The statistic over all rows of the table, those it is not defined on left out."""
-    rows = scored.rows
-    if rows is None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _OnMembers:
+    """A statistic over all rows of the table, those it is not defined on left out."""
+
+    statistic: Statistic
+    is_member: np.ndarray
+
+    def __call__(self, rows: np.ndarray, /) -> float:
+        return self.statistic(rows[self.is_member[rows]])
+
+    def batched(self, weights: Float[np.ndarray, "b n"], /) -> Float[np.ndarray, " b"]:
+        return evaluate(self.statistic, weights * self.is_member)
+
+
+def _on_rows(scored: Scored, n_rows: int) -> Statistic:
+    if scored.rows is None:
         return scored.statistic
-    statistic = scored.statistic
-
-    def on_members(drawn: np.ndarray) -> float:
-        return statistic(drawn[np.isin(drawn, rows)])
-
-    return on_members
+    return _OnMembers(scored.statistic, np.isin(np.arange(n_rows), scored.rows))

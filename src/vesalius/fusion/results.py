@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isnan, nan
 
-from markupsafe import Markup
-
 from vesalius.errors import InputError
 from vesalius.markup import MINIATURE_NOTE, named, range_of, table, text_of
 from vesalius.records import Estimate, Resampling
@@ -115,7 +113,7 @@ class Study:
         ]
         title = f"What each input adds (Shapley values of {self.best_head})"
         second = table(("input", "adds", "interval"), parts, title=title)
-        return Markup("{}\n{}").format(first, second)
+        return f"{first}\n{second}"
 
     def _notes(self) -> list[str]:
         names = [row.place.head for row in self.rows if row.place.variant == "single"]

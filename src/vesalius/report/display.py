@@ -41,7 +41,8 @@ def metric_table(run: Run, /) -> MetricTable:
 def matrix_html(run: Run, /) -> Markup:
     """One table of models and tasks per dataset, every protocol in its place, reasons below."""
     made = entries(run.outcomes, run.metrics)
-    found = matrices(made, models=run.info["models"], datasets=run.info["datasets"])
+    models = [*run.info["spec"]["models"], *run.info["models"]]
+    found = matrices(made, models=dict.fromkeys(models), datasets=run.info["datasets"])
     small = miniatures_of(run)
     counts = ", ".join(f"{n} {status}" for status, n in outcome_counts(run.outcomes).items())
     parts = [_matrix(matrix, small) for matrix in found]
@@ -63,7 +64,8 @@ def _matrix(matrix: Matrix, small: frozenset[str]) -> Markup:
         for model in matrix.models
     ]
     heads = [f"{task} ({usual[task]})" if usual[task] else task for task in matrix.tasks]
-    notes = [_MARKS, *[f"⁽{number}⁾ {reason}" for reason, number in reasons.items()]]
+    numbered = (Markup("<sup>{}</sup> {}").format(n, shown(text)) for text, n in reasons.items())
+    notes: list[object] = [lines([_MARKS, *numbered])]
     notes += [MINIATURE_NOTE] * any(model in small for model in matrix.models)
     return table(("model", *heads), rows, title=matrix.dataset, notes=notes)
 
@@ -87,12 +89,13 @@ def _line(entry: Entry, usual: str, reasons: dict[str, int]) -> Markup:
         word = entry.status if estimate is None else "undefined"
         reason = entry.note or "no reason was recorded"
         number = reasons.setdefault(reason, len(reasons) + 1)
-        return Markup("<small>{} {} ⁽{}⁾</small>").format(shown(protocol), word, number)
+        return Markup("<small>{} {} <sup>{}</sup></small>").format(shown(protocol), word, number)
     metric = "" if estimate.metric == usual else f" {estimate.metric}"
     mark = f"{NOT_ABOVE} " * (entry.clearance == "does not clear")
-    return Markup("<small>{}{}</small> {}{} <small>{}</small>").format(
-        shown(protocol), shown(metric), mark, text_of(estimate.value), interval_text(estimate)
+    value = Markup('<span style="white-space:nowrap">{}{} <small>{}</small></span>').format(
+        mark, text_of(estimate.value), interval_text(estimate)
     )
+    return Markup("<small>{}{}</small> {}").format(shown(protocol), shown(metric), value)
 
 
 def headlines(run: Run, /) -> list[dict[str, Json]]:

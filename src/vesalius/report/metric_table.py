@@ -87,7 +87,7 @@ class MetricTable(Sequence[MetricRow]):
         if any(row.cell.model in self.miniatures for row in self.rows[:MOST_SHOWN]):
             notes.append(MINIATURE_NOTE)
         rows = [self._line(row) for row in self.rows[:MOST_SHOWN]]
-        return table(_COLUMNS, rows, numeric=("value", "interval", "patients"), notes=notes)
+        return str(table(_COLUMNS, rows, numeric=("value", "interval", "patients"), notes=notes))
 
     def _line(self, row: MetricRow) -> tuple[object, ...]:
         cell, one = row.cell, row.estimate
