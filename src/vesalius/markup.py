@@ -56,6 +56,27 @@ def range_of(low: float, high: float, /) -> str:
     return "" if math.isnan(low) or math.isnan(high) else f"[{text_of(low)}, {text_of(high)}]"
 
 
+def amount(value: float, /, *, unit: str = "") -> str:
+    """A count in thousands, millions and so on, three significant digits.
+
+    >>> amount(8_817_623_040, unit="FLOPs")
+    '8.82 GFLOPs'
+    >>> amount(151_277_313)
+    '151 M'
+    """
+    if math.isnan(value):
+        return "n/a"
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{three_digits(value / factor)} {prefix}{unit}"
+    return f"{three_digits(value)} {unit}".rstrip()
+
+
+def three_digits(value: float, /) -> str:
+    """Three significant digits, without a decimal point from 100 on."""
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+
+
 def shown(text: object, /) -> Markup:
     """A text as HTML that shows it, on one line; `Markup` stays as it is."""
     return text if isinstance(text, Markup) else escape(visible(str(text)))

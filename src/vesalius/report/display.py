@@ -121,9 +121,20 @@ def _headline(entry: Entry) -> dict[str, Json]:
     }
 
 
-def shown_best(made: Sequence[Entry], task: str, /) -> Entry | None:
-    """The entry of a task with the best headline; None where no model has a value."""
-    found = [entry for entry in made if entry.cell.task == task and not entry.is_control]
+def best_entry(made: Sequence[Entry], task: str, /, *, model: str | None = None) -> Entry | None:
+    """The entry of a task with the best headline, of one model or of all; None without any value.
+
+    Protocols with different metrics are ranked by the plain number: take it as a choice of what to
+    look at, not as a finding.
+    """
+    found = [
+        entry
+        for entry in made
+        if entry.cell.task == task
+        and not entry.is_control
+        and model in (None, entry.cell.model)
+        and _rank(entry) > -math.inf
+    ]
     return max(found, key=_rank, default=None)
 
 
