@@ -15,18 +15,20 @@ from PIL import Image as Pillow
 from vesalius.api import Result
 from vesalius.catalog import MODELS, is_on_disk, miniatures, parse_model
 from vesalius.data.manifest import Dataset
-from vesalius.engine.comparison import compare_runs
 from vesalius.engine.inspection import InspectionPlan, inspect_models
 from vesalius.engine.thumbnails import whole_picture
 from vesalius.errors import InputError, WeightsMissingError, did_you_mean
 from vesalius.markup import MINIATURE, MINIATURE_NOTE, amount, lines, named, shown, table, text_of
 from vesalius.models.architecture import ArchitectureCard
-from vesalius.records import TASKS, Cell, Estimate, Resampling, Sample, Split
+from vesalius.ranking import Choice as Ranked
+from vesalius.ranking import rank_runs
+from vesalius.records import TASKS, Resampling, Sample, Split
 from vesalius.report.architecture_facts import seconds, size
-from vesalius.report.display import best_entry, miniatures_of
+from vesalius.report.boards import Board
+from vesalius.report.display import best_entry
 from vesalius.report.sheets import Sheet, Tile, composed, example_sheet, in_rows
 from vesalius.report.tables import Entry, entries
-from vesalius.stats import Placed, Standing, standings
+from vesalius.stats import Placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,33 +170,32 @@ def compared(result: Result, /, *, resampling: Resampling | None = None) -> Show
     Args:
         result: a finished run.
         resampling: of patients; that of the run by default.
+
+    Raises:
+        UsageError: if no model has a number.
     """
     spec = result.run.info["spec"]
     own = Resampling(spec["seed"], spec["n_resamples"], spec["level"])
-    pairs = compare_runs([result.path], task=None, resampling=resampling or own)
-    metrics = {
-        cell: one.difference.estimate.metric for one in pairs for cell in (one.first, one.second)
-    }
-    estimates: dict[Cell, Estimate] = {}
-    for row in result.metrics:
-        if not row.subgroup and metrics.get(row.cell) == row.estimate.metric:
-            estimates.setdefault(row.cell, row.estimate)
-    return Shown(_rankings(standings(pairs, estimates), miniatures_of(result.run)))
+    return Shown(_rankings(rank_runs([result.path], Ranked(resampling=resampling or own))))
 
 
-def _rankings(found: Sequence[Standing], small: frozenset[str]) -> str:
+def _rankings(boards: Sequence[Board]) -> str:
     separator = Markup(" &gt; ")
     rows = [
-        (f"{one.task} · {one.protocol}", one.metric, separator.join(map(_placed, one.placed)))
-        for one in found
+        (
+            f"{board.standing.task} · {board.standing.protocol}",
+            board.standing.metric,
+            separator.join(_placed(placed) for placed in board.standing.placed),
+        )
+        for board in boards
     ]
-    alpha = f"{max((one.alpha for one in found), default=0.05):.0%}"
+    alpha = f"{boards[0].standing.alpha:.0%}"
+    has_small = any(fact.is_miniature for board in boards for fact in board.facts.values())
     notes = [
         "Best value first. Models that share a letter cannot be told apart: paired bootstrap of "
         f"patients, Holm within each line of this table, {alpha}.",
+        *[MINIATURE_NOTE] * has_small,
     ]
-    has_small = any(placed.model in small for one in found for placed in one.placed)
-    notes += [MINIATURE_NOTE] * has_small
     title = Markup("Which models differ {}").format(MINIATURE if has_small else "")
     return str(table(("task · protocol", "metric", "ranking"), rows, title=title, notes=notes))
 
