@@ -6,6 +6,7 @@ their numbers stand.
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -106,8 +107,8 @@ def architectures(names: Sequence[str], /) -> Shown:
     """
     small = [name for name in names if name in miniatures()]
     genuine = [name.removeprefix("mini:") for name in small]
-    plan = InspectionPlan(measure=False)
-    cards = {card.name: card for card in inspect_models([*names, *genuine], plan=plan).cards}
+    found = _inspected([*names, *genuine], InspectionPlan(measure=False))
+    cards = {card.name: card for card in found}
     imitated = dict(zip(small, genuine, strict=True))
     rows = [_card_row(cards[name], cards.get(imitated.get(name, ""))) for name in names]
     columns = ("model", "parameters", "an image", "input", "embedding", "how it joins", "can")
@@ -115,6 +116,13 @@ def architectures(names: Sequence[str], /) -> Shown:
     if small:
         notes += ["In brackets: the published architecture.", MINIATURE_NOTE]
     return Shown(str(table(columns, rows, notes=notes, numeric=columns[1:4])))
+
+
+def _inspected(names: Sequence[str], plan: InspectionPlan) -> tuple[ArchitectureCard, ...]:
+    with warnings.catch_warnings():
+        # libraries below ask for ipywidgets when they are first imported in a notebook
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        return inspect_models(names, plan=plan).cards
 
 
 def _card_row(card: ArchitectureCard, genuine: ArchitectureCard | None) -> tuple[object, ...]:
@@ -217,7 +225,7 @@ def costs(result: Result, names: Sequence[str], /, *, budget_s: float = 0.3) -> 
         budget_s: seconds given to each call that is timed.
     """
     plan = InspectionPlan(batch_sizes=(1,), budget_s=budget_s)
-    cards = inspect_models(names, plan=plan).cards
+    cards = _inspected(names, plan)
     made = entries(result.outcomes, result.metrics)
     columns = ("model", "parameters", "an image", "an answer", "memory", *TASKS)
     rows = [

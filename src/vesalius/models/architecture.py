@@ -249,9 +249,7 @@ class ArchitectureCard:
             for tower in self.architecture.towers
         ]
         total = f"{amount(self.architecture.parameters)} parameters; {self.architecture.fusion}"
-        licence = f"Licence: {self.license or 'not stated'}"
-        notes = [f"{total}. {licence}", *[self.missing] * bool(self.missing)]
-        notes += [MINIATURE_NOTE] * self.miniature
+        notes = [total, *[self.missing] * bool(self.missing), *[MINIATURE_NOTE] * self.miniature]
         title = named(self.name, miniature=self.miniature)
         return str(table(columns, rows, title=title, notes=notes))
 

@@ -107,15 +107,17 @@ def example_sheet(run: Run, entry: Entry, /, *, captions: Mapping[str, str]) -> 
 
 
 def _examples(run: Run, entry: Entry, examples: Examples, pictures: Pictures) -> Sheet:
-    tiles = [
-        Tile(_content(pictures, one.picture), number)
-        for number, one in enumerate(examples.shown, start=1)
-    ]
+    names = list(dict.fromkeys(one.picture for one in examples.shown))
+    tiles = [Tile(_content(pictures, name), number) for number, name in enumerate(names, start=1)]
     heads = tuple(name for name, _ in examples.shown[0].facts)
     judged = any(one.verdict is not None for one in examples.shown)
     rows = [
-        (str(number), *(text for _, text in one.facts), *[_word(one.verdict)] * judged)
-        for number, one in enumerate(examples.shown, start=1)
+        (
+            str(1 + names.index(one.picture)),
+            *(text for _, text in one.facts),
+            *[_word(one.verdict)] * judged,
+        )
+        for one in examples.shown
     ]
     columns = ("", *heads, *["right"] * judged)
     return Sheet(
