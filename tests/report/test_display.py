@@ -9,11 +9,14 @@ import pytest
 from payloads import PAYLOADS
 
 from vesalius.errors import InputError
-from vesalius.markup import MINIATURE
-from vesalius.records import Cell, MetricRow
+from vesalius.fusion.results import Place, Study
+from vesalius.fusion.results import Row as FusionRow
+from vesalius.markup import MINIATURE, MINIATURE_NOTE
+from vesalius.records import Cell, Estimate, MetricRow
 from vesalius.report.display import best_entry, headlines, matrix_html, metric_table
 from vesalius.report.metric_table import MOST_SHOWN, MetricTable
 from vesalius.report.tables import entries
+from vesalius.stats import Difference
 from vesalius.store.runs import read_run
 from vesalius.store.tables import METRIC_COLUMNS
 
@@ -121,3 +124,34 @@ def test_a_long_table_says_what_it_leaves_out(run_folder):
     assert f"{MOST_SHOWN + 3} rows, of which 3 are not shown" in html
     assert "filter()" in html
     assert isinstance(many[0], MetricRow)
+
+
+def test_a_study_shows_singles_heads_and_contributions():
+    """Every line with interval, difference and p; the best input says so; names stay text."""
+    html = hostile_study()._repr_html_()
+    assert tags(html) <= TAGS
+    assert PAYLOADS[0] not in html
+    texts = [re.sub("<[^>]*>", "", line) for line in html.split("\n")]
+    (head,) = [line for line in texts if line.startswith("sum")]
+    assert head == "sum0.700[0.600, 0.800]+0.100[+0.050, +0.150]0.020"
+    assert any("best alone" in line for line in texts)
+    assert any(line.startswith("moen/aneeds vectors") for line in texts)
+    assert any(line.endswith("+0.125[+0.000, +0.250]") for line in texts)
+    assert "scores 0.500; 9 test patients" in html
+    assert html.count(MINIATURE) == 2
+    assert MINIATURE_NOTE in html
+
+
+def hostile_study():
+    """One input, one head, and one that cannot join them; invented numbers."""
+    slot = f"mini:clip:image {PAYLOADS[0]}"
+    apart = Difference(Estimate("Δaccuracy", 0.1, 0.05, 0.15), 0.01)
+    rows = (
+        FusionRow(Place(slot, "single", slot), Estimate("accuracy", 0.6, 0.5, 0.7)),
+        FusionRow(Place("sum", "fused"), Estimate("accuracy", 0.7, 0.6, 0.8), apart, 0.02),
+        FusionRow(Place("sum", "missing", slot), Estimate("accuracy", 0.1), apart),
+        FusionRow(Place("moe", "fused"), Estimate("accuracy", math.nan, reason="needs vectors")),
+    )
+    adds = {slot: Estimate("accuracy", 0.125, 0.0, 0.25)}
+    floor = Estimate("accuracy", 0.5, n_patients=9)
+    return Study("accuracy", {"test": 20}, floor, rows, (), slot, "sum", adds)
