@@ -16,7 +16,7 @@ from vesalius.records import Cell, Estimate, MetricRow
 from vesalius.report.display import best_entry, headlines, matrix_html, metric_table
 from vesalius.report.metric_table import MOST_SHOWN, MetricTable
 from vesalius.report.tables import entries
-from vesalius.stats import Difference
+from vesalius.stats import Comparison, Difference, standings
 from vesalius.store.runs import read_run
 from vesalius.store.tables import METRIC_COLUMNS
 
@@ -155,3 +155,26 @@ def hostile_study():
     adds = {slot: Estimate("accuracy", 0.125, 0.0, 0.25)}
     floor = Estimate("accuracy", 0.5, n_patients=9)
     return Study("accuracy", {"test": 20}, floor, rows, (), slot, "sum", adds)
+
+
+def test_rankings_and_comparisons_show_themselves():
+    """Rank, letters and interval of each model; difference and p of a pair; no name is markup."""
+    cells = [Cell(name, "d", "vqa", "free-text") for name in (f"mini:a {PAYLOADS[0]}", "b")]
+    values = {
+        cell: Estimate("accuracy", value, value - 0.1, value + 0.1)
+        for cell, value in zip(cells, (0.9, 0.5), strict=True)
+    }
+    apart = Difference(Estimate("accuracy", 0.4, 0.2, 0.6), 0.01)
+    pair = Comparison(*cells, apart, 0.02, 1)
+    (ranking,) = standings([pair], values)
+    texts = [re.sub("<[^>]*>", "|", line) for line in ranking._repr_html_().split("\n")]
+    assert "d · vqa · free-text · accuracy" in texts[0]
+    assert any(line.endswith("||0.900||[0.800, 1.000]||a||") for line in texts)
+    assert "||2||b||0.500||[0.400, 0.600]||b||" in texts
+    for html in (ranking._repr_html_(), pair._repr_html_()):
+        assert tags(html) <= TAGS
+        assert PAYLOADS[0] not in html
+    assert pair._repr_html_().endswith("− b = +0.400 [+0.200, +0.600], p 0.020 (Holm)")
+    undefined = Difference(Estimate("accuracy", math.nan, reason="one patient"), math.nan)
+    lost = replace(pair, difference=undefined, p_holm=math.nan)
+    assert lost._repr_html_().endswith("− b: n/a, one patient")
