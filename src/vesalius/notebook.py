@@ -188,12 +188,11 @@ def compared(result: Result, /, *, resampling: Resampling | None = None) -> Show
 
 
 def _rankings(boards: Sequence[Board]) -> str:
-    separator = Markup(" &gt; ")
     rows = [
         (
             f"{board.standing.task} · {board.standing.protocol}",
             board.standing.metric,
-            separator.join(_placed(placed) for placed in board.standing.placed),
+            Markup(", ").join(_placed(placed) for placed in board.standing.placed),
         )
         for board in boards
     ]
