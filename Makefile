@@ -13,7 +13,7 @@ DEV := $(VENV)/dev-$(DEPENDENCIES)
 ORACLE_ENV := $(VENV)/oracle
 ORACLE := $(ORACLE_ENV)/done-$(DEPENDENCIES)
 
-.PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser oracle format
+.PHONY: demo setup test lint types imports docs bench notebook notebook-check minis clean realdata browser oracle format
 
 demo: $(CORE)          ## the embedded default: miniature checkpoints × synthetic cohort, offline
 	$(PY) -m vesalius demo --out demo-run
@@ -56,6 +56,9 @@ bench: $(DEV)          ## speed side by side with what one would pick instead
 
 notebook: $(DEV)       ## execute models.ipynb from a clean kernel, in place
 	$(PY) scripts/execute_notebook.py models.ipynb
+
+notebook-check: $(DEV) ## execute it, and compare with the numbers it holds
+	$(PY) scripts/execute_notebook.py --check models.ipynb
 
 minis: $(DEV)          ## train the miniature checkpoints anew
 	$(PY) scripts/train_minis.py

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vesalius import metrics as metrics
+    from vesalius import notebook as notebook
     from vesalius.api import Result as Result
     from vesalius.api import evaluate as evaluate
     from vesalius.catalog import load_model as load_model
@@ -40,6 +41,7 @@ _PUBLIC = {
     "load_dataset": "vesalius.data.opening",
     "load_model": "vesalius.catalog",
     "metrics": "",
+    "notebook": "",
     "paired_difference": "vesalius.stats",
     "read_image": "vesalius.data.readers",
     "write_phantom": "vesalius.data.phantom",

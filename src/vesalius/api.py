@@ -13,11 +13,14 @@ from vesalius.catalog import describe, open_model, parse_model
 from vesalius.data.manifest import Dataset
 from vesalius.data.opening import load_dataset
 from vesalius.engine import Grid, ModelSource, run
+from vesalius.engine.live import telling
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.models.naming import split_options
-from vesalius.records import Json, MetricRow, ModelCard, Outcome, RunSpec
+from vesalius.records import Json, ModelCard, Outcome, RunSpec
+from vesalius.report.display import HEADLINES, headlines, matrix_html, metric_table
 from vesalius.report.exports import to_markdown
+from vesalius.report.metric_table import MetricTable
 from vesalius.report.page import write_report
 from vesalius.store.files import make_folder
 from vesalius.store.runs import Run
@@ -71,9 +74,9 @@ class Result:
         return self.run.path
 
     @property
-    def metrics(self) -> tuple[MetricRow, ...]:
+    def metrics(self) -> MetricTable:
         """Every estimate: value [low, high], n patients, and where it belongs."""
-        return self.run.metrics
+        return metric_table(self.run)
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -85,11 +88,18 @@ class Result:
         out = Path(path) if path is not None else self.path / "report.html"
         return write_report([self.path], out, thumbnails=thumbnails)
 
+    def _repr_html_(self) -> str:
+        return str(matrix_html(self.run))
+
     def _repr_markdown_(self) -> str:
         return to_markdown(self.run.metrics, self.run.outcomes)
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Json]:
+        """The headlines as JSON, so that an executed notebook can be checked by a program."""
+        return {HEADLINES: headlines(self.run)}
 
-def evaluate(
+
+def evaluate(  # noqa: PLR0913 - the published signature
     *,
     models: Sequence[object],
     datasets: Sequence[str | Path | Dataset],
@@ -97,6 +107,7 @@ def evaluate(
     tasks: str | Sequence[str] = "all",
     seed: int = 0,
     settings: Settings | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Evaluate every model on every dataset at every task; calling it again continues.
 
@@ -109,6 +120,8 @@ def evaluate(
         tasks: ``all`` or names of tasks.
         seed: of every random choice: resamples, draws, permutations.
         settings: everything else.
+        progress: told how far long work is; by default a line that is rewritten in a notebook,
+            plain lines in a terminal, nothing elsewhere.
 
     Raises:
         UsageError: for unknown tasks and protocols, or names that are not distinct.
@@ -117,15 +130,14 @@ def evaluate(
         ModelError: if a model's files are missing or not what they should be.
     """
     settings = settings or Settings()
-    return evaluate_sources(
-        model_sources(models, settings),
-        [
-            d if isinstance(d, Dataset) else load_dataset(d, allow_partial=settings.allow_partial)
-            for d in datasets
-        ],
-        choose_tasks(tasks, settings.protocols),
-        Request(out=Path(out), seed=seed, settings=settings),
-    )
+    sources = model_sources(models, settings)
+    opened = [
+        d if isinstance(d, Dataset) else load_dataset(d, allow_partial=settings.allow_partial)
+        for d in datasets
+    ]
+    chosen = choose_tasks(tasks, settings.protocols)
+    with telling(progress) as told:
+        return evaluate_sources(sources, opened, chosen, Request(Path(out), seed, settings, told))
 
 
 @dataclass(frozen=True, slots=True)

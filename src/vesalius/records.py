@@ -7,12 +7,15 @@ Array axes are always named by the record that carries them; nothing is inferred
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
+from vesalius.markup import range_of, shown, table, text_of
 
 Json = Any  # None, bool, int, float, str, or lists and string-keyed dicts of them
 
@@ -179,6 +182,21 @@ class DatasetCard:
     digest: str = ""
     notes: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        """The card as a table, for notebooks; what is empty is left out."""
+        facts = {
+            "modality": self.modality,
+            "classes": ", ".join(self.classes) + " (several at once)" * self.multilabel,
+            "positive class": self.positive or "",
+            "structures": ", ".join(self.structures),
+            "columns": ", ".join(self.tabular),
+            "subgroups": ", ".join(self.subgroups),
+            "licence": self.license,
+            "citation": self.citation,
+        }
+        rows = [(name, text) for name, text in facts.items() if text]
+        return str(table(("", " "), rows, title=self.name, notes=self.notes))
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
@@ -268,6 +286,15 @@ class Estimate:
     higher_is_better: bool = True
     seed: int = 0
     reason: str = ""
+
+    def _repr_html_(self) -> str:
+        """Value with interval and patients, or why there is none; for notebooks."""
+        if math.isnan(self.value):
+            return str(shown(f"{self.metric}: n/a, {self.reason or 'no reason was recorded'}"))
+        interval = range_of(self.low, self.high)
+        counted = f"{self.n_patients} patients" if self.n_patients else f"n = {self.n}"
+        text = f"{self.metric}: {text_of(self.value)} {interval}".rstrip()
+        return str(shown(f"{text}, {counted}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 
 from vesalius.data.manifest import Dataset
 from vesalius.data.slices import slice_positions, slices_at
@@ -40,6 +41,17 @@ def write_thumbnails(run: Path, source: DataSource, /) -> None:
         if labels is not None:
             path = labels_path(run, dataset.card.name, sample.id)
             update(path, encode_labels(frame.plane(labels)))
+
+
+def whole_picture(dataset: Dataset, sample: Sample, /) -> UInt8[np.ndarray, "rows cols *c"]:
+    """A sample in full size as its thumbnail shows it: of a volume, the slice described above.
+
+    Raises:
+        DataError: if its image cannot be read.
+    """
+    image = dataset.read(sample)
+    frame = Frame(image.size, _index(image, _labels(dataset, sample, image)))
+    return display_pixels(_shown(image, frame, dataset))
 
 
 def _labels(dataset: Dataset, sample: Sample, image: Image) -> np.ndarray | None:

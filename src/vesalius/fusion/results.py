@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import nan
+from math import isnan, nan
 
 from vesalius.errors import InputError
+from vesalius.markup import MINIATURE_NOTE, named, range_of, table, text_of
 from vesalius.records import Estimate, Resampling
 from vesalius.stats import Difference
 
@@ -95,25 +96,30 @@ class Study:
     contributions: Mapping[str, Estimate]
     settings: Settings = field(default_factory=Settings)
 
-    def _repr_markdown_(self) -> str:
-        """Singles and heads as a table, for notebooks."""
-        lines = [
-            f"| input | {self.metric} | interval | difference | interval | p (Holm) |",
-            "|---|---|---|---|---|---|",
+    def _repr_html_(self) -> str:
+        """Singles and heads against the best single slot, and contributions; for notebooks."""
+        columns = ("input", self.metric, "interval", "difference", "its interval", "p (Holm)")
+        rows = [_shown(row) for row in self.rows if row.place.variant in ("single", "fused")]
+        first = table(
+            columns,
+            rows,
+            title=f"Fusion: {self.metric}, difference from the best input alone",
+            numeric=columns[1:],
+            notes=self._notes(),
+        )
+        parts = [
+            (named(slot), f"{one.value:+.3f}", _signed_range(one))
+            for slot, one in self.contributions.items()
         ]
-        for row in self.rows:
-            if row.place.variant not in ("single", "fused"):
-                continue
-            one, other = row.estimate, row.difference
-            cells = [row.place.head, f"{one.value:.3f}", f"[{one.low:.3f}, {one.high:.3f}]"]
-            if one.reason:
-                cells = [row.place.head, "n/a", one.reason]
-            if other is not None:
-                e = other.estimate
-                cells += [f"{e.value:+.3f}", f"[{e.low:+.3f}, {e.high:+.3f}]"]
-            cells += [""] * (5 - len(cells)) + [f"{row.p_holm:.3f}" if row.p_holm >= 0 else ""]
-            lines.append(f"| {' | '.join(cells)} |")
-        return "\n".join(lines)
+        title = f"What each input adds (Shapley values of {self.best_head})"
+        second = table(("input", "adds", "interval"), parts, title=title)
+        return f"{first}\n{second}"
+
+    def _notes(self) -> list[str]:
+        names = [row.place.head for row in self.rows if row.place.variant == "single"]
+        patients = f"{self.floor.n_patients} test patients"
+        floor = f"An answer without any input scores {text_of(self.floor.value)}; {patients}."
+        return [floor, *[MINIATURE_NOTE] * any(name.startswith("mini:") for name in names)]
 
     def row(self, head: str, variant: str = "fused", slot: str = "") -> Row:
         """The line of a head.
@@ -126,3 +132,19 @@ class Study:
             if one.place == wanted:
                 return one
         raise InputError(f"no line {wanted}; there are: {[r.place for r in self.rows]}")
+
+
+def _shown(row: Row) -> tuple[object, ...]:
+    one, name = row.estimate, named(row.place.head)
+    if isnan(one.value):
+        return (name, "n/a", one.reason, "", "", "")
+    own = (name, text_of(one.value), range_of(one.low, one.high))
+    if row.difference is None:
+        return (*own, "best alone", "", "")
+    apart = row.difference.estimate
+    p = "" if isnan(row.p_holm) else f"{row.p_holm:.3f}"
+    return (*own, f"{apart.value:+.3f}", _signed_range(apart), p)
+
+
+def _signed_range(one: Estimate) -> str:
+    return "" if isnan(one.low) or isnan(one.high) else f"[{one.low:+.3f}, {one.high:+.3f}]"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from vesalius.markup import MINIATURE_NOTE, amount, lines, named, table
 from vesalius.records import Estimate, Json, ModelCard
 
 SCHEMA = 1  # of `ArchitectureCard.json`; raised when a field changes its meaning or goes away
@@ -233,6 +234,25 @@ class ArchitectureCard:
         plain: dict[str, Json] = _plain(record)
         return plain
 
+    def _repr_html_(self) -> str:
+        """The networks as a table, for notebooks."""
+        columns = ("network", "kind", "parameters", "layers", "width", "input", "arithmetic")
+        rows = [
+            (
+                tower.name,
+                tower.kind,
+                amount(tower.parameters),
+                *("" if size is None else str(size) for size in (tower.depth, tower.width)),
+                "" if tower.input_size is None else f"{tower.input_size} px",
+                lines(f"{p.input}: {amount(p.flops, unit='FLOPs')}" for p in tower.passes),
+            )
+            for tower in self.architecture.towers
+        ]
+        total = f"{amount(self.architecture.parameters)} parameters; {self.architecture.fusion}"
+        notes = [total, *[self.missing] * bool(self.missing), *[MINIATURE_NOTE] * self.miniature]
+        title = named(self.name, miniature=self.miniature)
+        return str(table(columns, rows, title=title, notes=notes))
+
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
@@ -270,6 +290,10 @@ class Inspection:
             "models": [card.json() for card in self.cards],
             "similarities": [similarity.json() for similarity in self.similarities],
         }
+
+    def _repr_html_(self) -> str:
+        """Every card, for notebooks."""
+        return "\n".join(card._repr_html_() for card in self.cards)
 
 
 def _plain(value: Json) -> Json:

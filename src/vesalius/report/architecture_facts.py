@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from vesalius.markup import amount as amount  # noqa: PLC0414 - lives lower, is known here
+from vesalius.markup import three_digits
 from vesalius.models.architecture import (
     ArchitectureCard,
     ForwardPass,
@@ -16,22 +18,6 @@ from vesalius.report.tables import text_of
 
 NOT_AVAILABLE = "n/a"
 CKA_TITLE = "Linear CKA (unbiased) of image embeddings"
-
-
-def amount(value: float, /, *, unit: str = "") -> str:
-    """A count in thousands, millions and so on, three significant digits.
-
-    >>> amount(8_817_623_040, unit="FLOPs")
-    '8.82 GFLOPs'
-    >>> amount(151_277_313)
-    '151 M'
-    """
-    if math.isnan(value):
-        return NOT_AVAILABLE
-    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= factor:
-            return f"{_three(value / factor)} {prefix}{unit}"
-    return f"{_three(value)} {unit}".rstrip()
 
 
 def size(n_bytes: float, /) -> str:
@@ -51,11 +37,7 @@ def seconds(value: float, /) -> str:
     """
     if math.isnan(value):
         return NOT_AVAILABLE
-    return f"{_three(value)} s" if value >= 1 else f"{_three(1000 * value)} ms"
-
-
-def _three(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+    return f"{three_digits(value)} s" if value >= 1 else f"{three_digits(1000 * value)} ms"
 
 
 def parameters(tower_or_total: int, /) -> str:
@@ -158,7 +140,7 @@ def timing_cells(timing: Timing, /) -> tuple[str, ...]:
         seconds(timing.p50_s),
         seconds(timing.p90_s),
         seconds(timing.p99_s),
-        f"{_three(timing.per_second)}/s",
+        f"{three_digits(timing.per_second)}/s",
         str(timing.n_repeats),
     )
 

@@ -6,11 +6,11 @@ or misread.
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from vesalius.markup import visible as visible  # noqa: PLC0414 - lives lower, is known here
 from vesalius.records import MetricRow, Outcome
 from vesalius.report.tables import Entry, entries, interval_text, text_of
 from vesalius.store.runs import metrics_csv
@@ -55,28 +55,6 @@ class TextTable:
     note: str = ""
     title: str = ""
     remarks: tuple[str, ...] = ()
-
-
-def visible(text: str, /) -> str:
-    r"""`text` on one line, with control and direction-changing characters shown as ``�``.
-
-    Such characters can rewrite a terminal or make a reader see another name than is there.
-    Joiners and other harmless format characters are kept.
-
-    >>> visible("a\x1b[31mb")
-    'a�[31mb'
-    """
-    return "".join(_visible_character(c) for c in text)
-
-
-def _visible_character(character: str) -> str:
-    if character in "\n\r\t\u2028\u2029":
-        return " "
-    hidden = unicodedata.category(character) in ("Cc", "Cs")
-    turns = unicodedata.bidirectional(character) in (
-        "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
-    )  # fmt: skip
-    return "�" if hidden or turns else character
 
 
 def escape_latex(text: str, /) -> str:

@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from vesalius.markup import range_of
+from vesalius.markup import text_of as text_of  # noqa: PLC0414 - lives lower, is known here
 from vesalius.records import TASKS, Cell, Done, Estimate, Failed, MetricRow, NotApplicable, Outcome
 from vesalius.report.controls import (
     Clearance,
@@ -264,18 +266,9 @@ def _matrix(
     return Matrix(dataset, models, tasks, places)
 
 
-def text_of(value: float, /) -> str:
-    """A value for reading: three decimals, four significant digits from 10 on, ``n/a`` for NaN."""
-    if math.isnan(value):
-        return "n/a"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
-
-
 def interval_text(estimate: Estimate, /) -> str:
     """``[low, high]``, empty when there is no interval."""
-    if math.isnan(estimate.low) or math.isnan(estimate.high):
-        return ""
-    return f"[{text_of(estimate.low)}, {text_of(estimate.high)}]"
+    return range_of(estimate.low, estimate.high)
 
 
 def outcome_counts(outcomes: Iterable[Outcome], /) -> dict[Status, int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from string import ascii_letters
 
 from vesalius.errors import InputError
+from vesalius.markup import MINIATURE_NOTE, named, range_of, shown, table, text_of
 from vesalius.records import Cell, Estimate
 from vesalius.stats.inference import Difference
 
@@ -33,6 +34,17 @@ class Comparison:
     difference: Difference
     p_holm: float
     n_comparisons: int
+
+    def _repr_html_(self) -> str:
+        """Both models, the difference with its interval and the corrected p value."""
+        one = self.difference.estimate
+        pair = f"{self.first.model} − {self.second.model}"
+        where = f"{self.first.task} · {self.first.protocol} · {one.metric}"
+        if math.isnan(one.value):
+            return str(shown(f"{where}: {pair}: n/a, {one.reason or 'no reason was recorded'}"))
+        span = "" if math.isnan(one.low) else f" [{one.low:+.3f}, {one.high:+.3f}]"
+        p = "n/a" if math.isnan(self.p_holm) else f"{self.p_holm:.3f}"
+        return str(shown(f"{where}: {pair} = {one.value:+.3f}{span}, p {p} (Holm)"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,24 @@ class Standing:
     placed: tuple[Placed, ...]
     alpha: float
     n_comparisons: int
+
+    def _repr_html_(self) -> str:
+        """The ranking as a table, for notebooks."""
+        title = " · ".join((self.dataset, self.task, self.protocol, self.metric))
+        rows = [
+            (
+                "–" if one.rank is None else str(one.rank),
+                named(one.model),
+                text_of(one.estimate.value),
+                range_of(one.estimate.low, one.estimate.high),
+                one.letters or one.reason,
+            )
+            for one in self.placed
+        ]
+        notes = [f"Models that share a letter cannot be told apart (Holm, {self.alpha:.0%})."]
+        notes += [MINIATURE_NOTE] * any(one.model.startswith("mini:") for one in self.placed)
+        columns = ("rank", "model", "value", "interval", "group")
+        return str(table(columns, rows, title=title, notes=notes, numeric=columns[2:4]))
 
 
 def standings(

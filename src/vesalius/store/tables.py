@@ -139,8 +139,8 @@ def metric_record(row: MetricRow, /) -> dict[str, Json]:
     }  # fmt: skip
 
 
-def metrics_to_parquet(rows: Sequence[MetricRow], /, *, sources: Mapping[str, str]) -> bytes:
-    """Parquet bytes of the metrics table; `sources` go into the file's metadata."""
+def metrics_to_arrow(rows: Sequence[MetricRow], /) -> pa.Table:
+    """The metrics table in the columns of the contract."""
     records = [metric_record(row) for row in rows]
     kinds = {"higher_is_better": pa.bool_()}
     kinds |= dict.fromkeys(("n", "n_patients", "n_resamples", "n_undefined", "seed"), pa.int64())
@@ -149,8 +149,13 @@ def metrics_to_parquet(rows: Sequence[MetricRow], /, *, sources: Mapping[str, st
         name: pa.array([record[name] for record in records], type=kinds.get(name, pa.string()))
         for name in METRIC_COLUMNS
     }
+    return pa.table(columns)
+
+
+def metrics_to_parquet(rows: Sequence[MetricRow], /, *, sources: Mapping[str, str]) -> bytes:
+    """Parquet bytes of the metrics table; `sources` go into the file's metadata."""
     metadata = {f"vesalius:{key}": value for key, value in sources.items()}
-    return _to_parquet(pa.table(columns).replace_schema_metadata(metadata))
+    return _to_parquet(metrics_to_arrow(rows).replace_schema_metadata(metadata))
 
 
 def records_to_csv(records: Iterable[Mapping[str, Json]], /, *, columns: Sequence[str]) -> bytes:
