@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vesalius.cli.options import AsJson, Device, Pickles, finish
+from vesalius.cli.options import AsJson, Device, Online, Pickles, finish, get_missing
 
 
 def models(as_json: AsJson = False) -> None:
@@ -19,11 +19,14 @@ def verify(
     model: Annotated[list[str], typer.Argument(help="As for `run --model`.")],
     device: Device = "cpu",
     allow_pickle_weights: Annotated[bool, Pickles] = False,
+    online: Annotated[bool, Online] = False,
 ) -> None:
     """Load models strictly and check what identifies them: hashes, parameters, known answers.
 
     Exit code 1 if a model is not what its name promises.
     """
+    if online:
+        get_missing(models=model)
     from vesalius.commands import verifying
 
     finish(
@@ -43,8 +46,11 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract 
     out: Annotated[Path | None, typer.Option(help="HTML file with block diagrams.")] = None,
     measure: Annotated[bool, typer.Option(help="Load the model and time it.")] = True,
     allow_pickle_weights: Annotated[bool, Pickles] = False,
+    online: Annotated[bool, Online] = False,
 ) -> None:
     """Architecture card: towers, parameters, FLOPs, latency, memory, embedding geometry."""
+    if online:
+        get_missing(models=model, data=[data] if data else [])
     from vesalius.commands import inspection
 
     options = inspection.InspectOptions(

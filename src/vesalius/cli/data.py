@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vesalius.cli.options import AsJson, Seed, finish
+from vesalius.cli.options import AsJson, Online, Seed, finish, get_missing
 
 
 def datasets(as_json: AsJson = False) -> None:
@@ -18,8 +18,11 @@ def datasets(as_json: AsJson = False) -> None:
 def check(
     data: Annotated[str, typer.Argument(help="Dataset folder, NAME or NAME=FOLDER.")],
     pixels: Annotated[bool, typer.Option(help="Decode every image and mask.")] = True,
+    online: Annotated[bool, Online] = False,
 ) -> None:
     """Validate a dataset folder or public data set row by row; exit 1 if any row is bad."""
+    if online:
+        get_missing(data=[data])
     from vesalius.commands import datasets
 
     raise typer.Exit(datasets.check_command(data, read_pixels=pixels))
@@ -41,7 +44,7 @@ def fetch(
         list[str], typer.Argument(help="Names from `vesalius models` or `vesalius datasets`.")
     ],
 ) -> None:
-    """Download models and data sets, verified; the only command that opens the network."""
+    """Download models and data sets, verified; no other command does so without --online."""
     from vesalius.commands import fetching
 
     finish(fetching.fetch_command(name))

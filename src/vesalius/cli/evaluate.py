@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vesalius.cli.options import Device, Out, Pickles, Seed, finish
-from vesalius.errors import UsageError
+from vesalius.cli.options import Device, Online, Out, Pickles, Seed, finish, get_missing
 
 
 def demo(
@@ -43,7 +42,16 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
         typer.Option(help=r"Keep only these protocols. Settings in brackets: knn\[ks=10]."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    engine: Annotated[str, typer.Option(help="How cells are spread: local.")] = "local",
+    engine: Annotated[
+        str | None, typer.Option(help="Who starts the workers: local, or ray (an extra).")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Ray cluster that sees the same files; else a local one.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Only part i of n, from 0/n on; a call without it merges.")
+    ] = None,
+    online: Annotated[bool | None, Online] = None,
     batch_size: Annotated[str | None, typer.Option(help="auto or a number.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Samples per split at most.")] = None,
     workers: Annotated[
@@ -68,18 +76,19 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
 
     given = {
         "model": model, "data": data, "task": task, "out": out, "protocol": protocol,
-        "device": device, "batch_size": batch_size, "limit": limit, "workers": workers,
+        "device": device, "engine": engine, "ray_address": ray_address, "shard": shard,
+        "online": online, "batch_size": batch_size, "limit": limit, "workers": workers,
         "resamples": resamples,
         "seed": seed, "controls": controls, "out_of_domain": out_of_domain,
         "allow_pickle_weights": allow_pickle_weights, "allow_partial": allow_partial,
     }  # fmt: skip
-    if engine != "local":
-        raise UsageError(f"--engine {engine!r}: this version has only the engine 'local'")
-    settled = wanted.settle(spec, given)  # before the imports below, which take seconds
+    settled = wanted.settle(spec, given)
+    fetched = get_missing(models=settled.model, data=settled.data) if settled.online else ()
+    wanted.look_for_models(settled)  # before the imports below, which take seconds
 
     from vesalius.commands import evaluation
 
-    finish(evaluation.run_command(settled))
+    finish(evaluation.run_command(settled, fetched))
 
 
 def score(run_folder: Annotated[Path, typer.Argument(metavar="RUN")]) -> None:
@@ -120,6 +129,7 @@ def fuse(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract nam
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds a head is fitted with.")] = 3,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 2000,
     seed: Seed = 0,
+    online: Annotated[bool, Online] = False,
 ) -> None:
     """Does joining inputs beat the best single one? A study on frozen features.
 
@@ -130,6 +140,11 @@ def fuse(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract nam
     """
     from vesalius.commands import fusing
 
+    if online:
+        from vesalius.engine.fusion_names import split_slot
+
+        slots = map(split_slot, features)
+        get_missing(models=[slot.model for slot in slots if slot.model], data=[data])
     settings = fusing.settings_of(seeds=seeds, resamples=resamples, seed=seed, width=width)
     fusing.fuse_command(
         data, features, head or (), task=task, target=target, out=out, settings=settings

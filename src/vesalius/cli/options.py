@@ -1,5 +1,6 @@
 """Options and arguments that several commands share, and how a command ends."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -12,7 +13,17 @@ Runs = Annotated[list[Path], typer.Argument(help="One or more run folders.")]
 Pickles = typer.Option(
     "--allow-pickle-weights", help="Load .bin weights whose hash is not known beforehand."
 )
+Online = typer.Option(
+    "--online", help="First download what is named and not on disk; else no network."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def get_missing(*, models: Sequence[str] = (), data: Sequence[str] = ()) -> tuple[str, ...]:
+    """Download what is named and not on disk; the names of what came."""
+    from vesalius.commands.online import fetch_missing
+
+    return fetch_missing(models, data)
 
 
 def finish(all_settled: bool) -> NoReturn:

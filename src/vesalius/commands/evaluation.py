@@ -8,11 +8,20 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
+from vesalius.api import (
+    Request,
+    Result,
+    Settings,
+    choose_tasks,
+    evaluate_shard,
+    evaluate_sources,
+    model_sources,
+)
 from vesalius.commands.terminal import console, progress_bars
 from vesalius.data.opening import load_dataset
-from vesalius.engine import score
+from vesalius.engine import Grid, ShardEnd, score
 from vesalius.engine.comparison import Comparison, compare_runs
+from vesalius.engine.sharding import Shard, parse_shard
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.records import Failed, Json, Resampling
 from vesalius.report.console import MODEL_WIDTH, summary
@@ -25,8 +34,13 @@ from vesalius.store.files import write_atomic
 _TABLES = ("csv", "latex", "markdown")
 
 
-def run_command(wanted: SpecFile) -> bool:
-    """Evaluate what was asked for; whether no cell failed."""
+def run_command(wanted: SpecFile, fetched: tuple[str, ...] = ()) -> bool:
+    """Evaluate what was asked for, or a shard of it; whether no cell failed.
+
+    Args:
+        wanted: what was asked for.
+        fetched: names of what was downloaded for it.
+    """
     assert wanted.out is not None  # `wanted.settle` saw to it
     settings = Settings(
         protocols=wanted.protocol,
@@ -34,21 +48,46 @@ def run_command(wanted: SpecFile) -> bool:
         batch_size=wanted.batch_size,
         limit=wanted.limit,
         workers=wanted.workers,
+        engine=wanted.engine,
+        ray_address=wanted.ray_address,
         n_resamples=wanted.resamples,
         controls=wanted.controls,
         out_of_domain=wanted.out_of_domain,
         allow_pickle_weights=wanted.allow_pickle_weights,
         allow_partial=wanted.allow_partial,
     )
+    shard = None if wanted.shard is None else parse_shard(wanted.shard)
     tasks = choose_tasks(wanted.task or "all", wanted.protocol)
     models = model_sources(wanted.model, settings)
     with console.status("reading data sets"):  # a public one may have to be prepared first
         datasets = [load_dataset(one, allow_partial=wanted.allow_partial) for one in wanted.data]
     with progress_bars() as progress:
-        request = Request(Path(wanted.out), wanted.seed, settings, progress)
+        request = Request(Path(wanted.out), wanted.seed, settings, progress, fetched)
+        if shard is not None:
+            end = evaluate_shard(Grid(models, datasets, tasks), shard, request)
+            return _show_end(shard, end, request.out)
         result = evaluate_sources(models, datasets, tasks, request)
         report = result.report()
     return show(result, report)
+
+
+def _show_end(shard: Shard, end: ShardEnd, out: Path) -> bool:
+    """Say what a shard did and what is left of the run; whether none of its cells failed."""
+    failed = f", {end.n_failed} of them failed" if end.n_failed else ""
+    lines = [f"shard {shard.name}: {end.n_own} of {end.n_cells} cells{failed}"]
+    if end.n_left:
+        lines.append(
+            f"{end.n_left} cells of the run have no result yet. When every shard has ended, the "
+            "same command without --shard does what is left and computes the metrics."
+        )
+    else:
+        lines.append(
+            "Every cell has a result. The same command without --shard computes the metrics and "
+            f"writes the report; `vesalius score {out}` does so without the data."
+        )
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
+    return not end.n_failed
 
 
 def show(result: Result, report: Path) -> bool:

@@ -24,11 +24,18 @@ def processes(n_workers: int, /) -> ProcessPoolExecutor:
     )
 
 
-def _begin(n_workers: int, parent: int) -> None:
-    """Several processes with a thread per processor each would only wait for one another."""
+def share_processors(n_workers: int, /) -> None:
+    """Take one of `n_workers` parts of the processors for the threads of this process.
+
+    Several processes with a thread per processor each would only wait for one another.
+    """
     threads = max(1, (os.cpu_count() or 1) // n_workers)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by torch when it is first imported
     threadpool_limits(threads)
+
+
+def _begin(n_workers: int, parent: int) -> None:
+    share_processors(n_workers)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
