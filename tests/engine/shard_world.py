@@ -57,7 +57,10 @@ def do_shard(folder: Path, out: Path, index: int, count: int) -> ShardEnd:
 
 
 if __name__ == "__main__":
-    data, out, cache, shard = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-    index, count = map(int, shard.split("/"))
-    told = Circumstances(shard=Shard(index, count))
-    run_shard(grid(data, Slow), spec(), out=out, cache=cache, circumstances=told)
+    data, out, cache, part = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+    if part == "ray":
+        run(grid(data, Slow), spec(engine="ray", workers=2), out=out, cache=cache)
+    else:
+        index, count = map(int, part.split("/"))
+        told = Circumstances(shard=Shard(index, count))
+        run_shard(grid(data, Slow), spec(), out=out, cache=cache, circumstances=told)
