@@ -152,7 +152,7 @@ class _Team:
         """Every cell when it has ended: whether it was done, or cost too many actors."""
         for number in range(len(self.actors)):
             self._call(number)
-        while self._busy:
+        while self._is_waited_for():
             (answer,), _ = ray.wait(list(self._busy), num_returns=1)
             number, key = self._busy.pop(answer)
             is_done = self._look(number, answer)
@@ -165,6 +165,14 @@ class _Team:
                 f"every worker of Ray is lost, {self.handing_out.n_left} cells are left"
                 "; what was acknowledged is kept: run the same command again"
             )
+
+    def _is_waited_for(self) -> bool:
+        """Whether a cell is in hand, or one is left and an actor on its way.
+
+        An actor for which there is no place, as with more actors than GPUs, may never come.
+        """
+        in_hand = any(key is not None for _, key in self._busy.values())
+        return in_hand or (self.handing_out.n_left > 0 and bool(self._busy))
 
     def _look(self, number: int, answer: Any) -> bool:
         """Whether the actor did what it was asked for; one that died is called again."""
