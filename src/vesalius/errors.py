@@ -13,8 +13,13 @@
 A message says what was expected, what came, and what to do next.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+
+_MOST_LOOKED_AT = 1000
 
 
 class VesaliusError(Exception):
@@ -64,7 +69,46 @@ def did_you_mean(word: str, known: Iterable[str], /) -> str:
     >>> did_you_mean("validation", ["train", "val", "test"])
     " (did you mean 'val'?)"
     """
-    options = list(known)
-    close = get_close_matches(word, options, n=1)
-    close += [option for option in options if option and word.startswith(option)]
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    options = {option.casefold(): option for option in reversed(list(known))}
+    folded = word.casefold()
+    close = get_close_matches(folded, options, n=1)
+    close += [option for option in options if option and folded.startswith(option)]
+    return f" (did you mean {options[close[0]]!r}?)" if close else ""
+
+
+def did_you_mean_path(path: Path, /) -> str:
+    """The same of a file or folder, among those beside the first part of it that is not there.
+
+    Of a large folder, the first thousand names are looked at.
+    """
+    absent = path
+    while not absent.parent.exists():
+        absent = absent.parent
+    try:
+        beside = sorted(p.name for p in islice(absent.parent.iterdir(), _MOST_LOOKED_AT))
+    except OSError:
+        return ""
+    folded = {name.casefold(): name for name in reversed(beside)}
+    close = get_close_matches(absent.name.casefold(), folded, n=1)
+    return f" (did you mean {str(absent.with_name(folded[close[0]]))!r}?)" if close else ""
+
+
+def printable(text: str, /) -> str:
+    r"""The text with control characters written out, so that a terminal does not obey them.
+
+    Line ends and tabs stay.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter in "\n\t" or not _is_control(letter) else repr(letter)[1:-1]
+        for letter in text
+    )
+
+
+def _is_control(letter: str) -> bool:
+    """Control and format characters, among them those that turn the direction of writing."""
+    return unicodedata.category(letter) in ("Cc", "Cf", "Cs")

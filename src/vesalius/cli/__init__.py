@@ -1,51 +1,15 @@
 """The command line: parse, call, print. Every command imports what it needs when it runs.
 
-A command is a plain function of one of the modules beside this one and an entry of `COMMANDS`.
+A command is a plain function of one of the modules beside this one and an entry of `table`.
 """
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from vesalius.cli import checkpoints, data, evaluate, looking
-from vesalius.errors import VesaliusError
-
-START = "Start here"
-EVALUATE = "Evaluate"
-LOOK = "Look at results"
-DATA = "Data"
-MODELS = "Models"
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command: the panel that it stands in, and the function whose docstring is its help."""
-
-    panel: str
-    call: Callable[..., None]
-
-
-COMMANDS = (
-    Command(START, evaluate.demo),
-    Command(START, checkpoints.doctor),
-    Command(EVALUATE, evaluate.run),
-    Command(EVALUATE, evaluate.score),
-    Command(EVALUATE, evaluate.fuse),
-    Command(EVALUATE, evaluate.reproduce),
-    Command(LOOK, looking.report),
-    Command(LOOK, looking.compare),
-    Command(DATA, data.datasets),
-    Command(DATA, data.check),
-    Command(DATA, data.phantom),
-    Command(DATA, data.fetch),
-    Command(MODELS, checkpoints.models),
-    Command(MODELS, checkpoints.verify),
-    Command(MODELS, checkpoints.inspect),
-)
-"""Every command, in the order of the top page of help."""
+from vesalius.cli.table import COMMANDS
+from vesalius.errors import VesaliusError, printable
 
 
 def _print_version(asked: bool) -> bool:
@@ -82,7 +46,9 @@ def _application() -> typer.Typer:
     )
     made.callback()(before_all)
     for command in COMMANDS:
-        made.command(rich_help_panel=command.panel)(command.call)
+        made.command(help=command.help, epilog=command.epilog, rich_help_panel=command.panel)(
+            command.call
+        )
     return made
 
 
@@ -92,7 +58,7 @@ app = _application()
 def main() -> None:
     """Entry point; errors that a user can act on are one line and exit code 2."""
     try:
-        app()
+        app(prog_name="vesalius")
     except (VesaliusError, OSError) as error:
-        sys.stderr.write(f"vesalius: {error}\n")
+        sys.stderr.write(printable(f"vesalius: {error}\n"))
         sys.exit(2)

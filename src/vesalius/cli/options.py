@@ -6,17 +6,43 @@ from typing import Annotated, NoReturn
 
 import typer
 
-Out = Annotated[Path, typer.Option("--out", help="Run folder; an existing one is continued.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
+from vesalius.cli import completion
+
+WHAT = "What to evaluate"
+HOW = "How"
+OUTPUT = "Output"
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", help="Run folder; an existing one is continued.", rich_help_panel=OUTPUT),
+]
+Device = Annotated[
+    str,
+    typer.Option(help="auto, cpu or cuda.", rich_help_panel=HOW, autocompletion=completion.devices),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.", rich_help_panel=HOW)]
+Resamples = Annotated[int, typer.Option(min=1, help="Bootstrap resamples.", rich_help_panel=HOW)]
 Runs = Annotated[list[Path], typer.Argument(help="One or more run folders.")]
 Pickles = typer.Option(
-    "--allow-pickle-weights", help="Load .bin weights whose hash is not known beforehand."
+    "--allow-pickle-weights",
+    help="Load .bin weights whose hash is not known beforehand.",
+    rich_help_panel=HOW,
 )
 Online = typer.Option(
-    "--online", help="First download what is named and not on disk; else no network."
+    "--online",
+    help="First download what is named and not on disk; else no network.",
+    rich_help_panel=HOW,
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON for programs, nothing else.", rich_help_panel=OUTPUT),
+]
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        help="As for `run --model`; all and mini:all, too.", autocompletion=completion.models
+    ),
+]
 
 
 def get_missing(*, models: Sequence[str] = (), data: Sequence[str] = ()) -> tuple[str, ...]:

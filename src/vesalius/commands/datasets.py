@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
 from vesalius.commands.terminal import console, counting, progress_bars
@@ -28,12 +27,11 @@ def check_command(data: str, *, read_pixels: bool) -> int:
     if not report.problems:
         console.print("no problem found")
         return 0
-    table = Table(title=f"{len(report.problems)} problems", title_justify="left")
-    for name in ("Where", "Reason", "What is wrong"):
-        table.add_column(name, overflow="fold")
+    plural = "s" if len(report.problems) > 1 else ""
+    console.print(f"{len(report.problems)} problem{plural}:", highlight=False)
     for problem in report.problems:
-        table.add_row(Text(problem.where), Text(problem.reason), Text(problem.message))
-    console.print(table)
+        line = Text.assemble((f"{problem.where}: ", "bold"), problem.message)
+        console.print(line.append(f" [{problem.reason}]", style="dim"), soft_wrap=True)
     return 1
 
 

@@ -1,6 +1,7 @@
 """The embedded default: miniature checkpoints on the synthetic cohort."""
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from vesalius.api import Request, Settings, choose_tasks, evaluate_sources, mode
 from vesalius.catalog import miniatures
 from vesalius.commands.evaluation import show
 from vesalius.commands.fusing import shown, write_study
+from vesalius.commands.interruption import said_what_is_kept
 from vesalius.commands.terminal import console, counting, progress_bars
 from vesalius.data.manifest import load_dataset
 from vesalius.data.phantom import write_phantom
@@ -32,13 +34,13 @@ def run_demo(out: Path, *, n_patients: int, device: str, models: Sequence[str] =
         device: as for `vesalius run`.
         models: some of the miniatures; all by default.
     """
-    cohort = out / "cohort"
+    began_s, cohort = time.monotonic(), out / "cohort"
     console.print(
         "Miniature checkpoints on a synthetic cohort: this shows how Vesalius works, not how good "
         "the genuine models are.",
         highlight=False,
     )
-    with progress_bars() as progress:
+    with said_what_is_kept(out), progress_bars() as progress:
         if not (cohort / "dataset.yaml").exists():
             write_phantom(
                 cohort,
@@ -55,7 +57,7 @@ def run_demo(out: Path, *, n_patients: int, device: str, models: Sequence[str] =
         )
         report = result.report()
         study, page = _fuse(cohort, out, progress)
-    done = show(result, report)
+    done = show(result, report, began_s=began_s)
     console.print(*shown(study), sep="\n")
     console.print(f"fusion: {page}", highlight=False, markup=False, soft_wrap=True)
     return done

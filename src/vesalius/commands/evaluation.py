@@ -1,5 +1,7 @@
 """Commands around a run: run, score, compare, report."""
 
+import shlex
+import time
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +19,8 @@ from vesalius.api import (
     evaluate_sources,
     model_sources,
 )
-from vesalius.commands.terminal import console, progress_bars
+from vesalius.commands.interruption import said_what_is_kept
+from vesalius.commands.terminal import console, duration_text, notices, progress_bars, write_out
 from vesalius.data.opening import load_dataset
 from vesalius.engine import Grid, ShardEnd, score
 from vesalius.engine.comparison import Comparison, compare_runs
@@ -31,7 +34,7 @@ from vesalius.report.sources import read_results
 from vesalius.spec_file import SpecFile
 from vesalius.store.files import write_atomic
 
-_TABLES = ("csv", "latex", "markdown")
+TABLES = ("csv", "latex", "markdown")
 
 
 def run_command(wanted: SpecFile, fetched: tuple[str, ...] = ()) -> bool:
@@ -56,19 +59,21 @@ def run_command(wanted: SpecFile, fetched: tuple[str, ...] = ()) -> bool:
         allow_pickle_weights=wanted.allow_pickle_weights,
         allow_partial=wanted.allow_partial,
     )
+    began_s = time.monotonic()
     shard = None if wanted.shard is None else parse_shard(wanted.shard)
     tasks = choose_tasks(wanted.task or "all", wanted.protocol)
     models = model_sources(wanted.model, settings)
-    with console.status("reading data sets"):  # a public one may have to be prepared first
+    with notices.status("reading data sets"):  # a public one may have to be prepared first
         datasets = [load_dataset(one, allow_partial=wanted.allow_partial) for one in wanted.data]
-    with progress_bars() as progress:
-        request = Request(Path(wanted.out), wanted.seed, settings, progress, fetched)
+    out = Path(wanted.out)
+    with said_what_is_kept(out), progress_bars() as progress:
+        request = Request(out, wanted.seed, settings, progress, fetched)
         if shard is not None:
             end = evaluate_shard(Grid(models, datasets, tasks), shard, request)
-            return _show_end(shard, end, request.out)
+            return _show_end(shard, end, out)
         result = evaluate_sources(models, datasets, tasks, request)
         report = result.report()
-    return show(result, report)
+    return show(result, report, began_s=began_s)
 
 
 def _show_end(shard: Shard, end: ShardEnd, out: Path) -> bool:
@@ -90,19 +95,32 @@ def _show_end(shard: Shard, end: ShardEnd, out: Path) -> bool:
     return not end.n_failed
 
 
-def show(result: Result, report: Path) -> bool:
-    """Print the summary and where the report is; whether no cell failed."""
+def show(result: Result, report: Path, *, began_s: float) -> bool:
+    """Print the summary, where the report is, and what comes next; whether no cell failed."""
     console.print(summary(result.metrics, result.outcomes))
     for line in _warnings(result.run.info["datasets"]):
         console.print(Text(line, style="yellow"))
     console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
     asked = result.run.info["spec"]
-    return not any(
+    failed = any(
         isinstance(outcome, Failed)
         and outcome.cell.dataset in asked["datasets"]
         and outcome.cell.task in asked["tasks"]
         for outcome in result.outcomes
     )
+    end = f"took {duration_text(time.monotonic() - began_s)}; next: {_next(result, failed=failed)}"
+    console.print(end, highlight=False, markup=False, soft_wrap=True)
+    return not failed
+
+
+def _next(result: Result, *, failed: bool) -> str:
+    """The command that people give next."""
+    run = shlex.quote(str(result.path))
+    if failed:
+        return "the same command, which tries what failed again; the report has the errors"
+    if len(result.run.info["models"]) > 1:
+        return f"vesalius compare {run}"
+    return f"vesalius report {run} --format markdown"
 
 
 def _warnings(datasets: Mapping[str, Json]) -> list[str]:
@@ -125,14 +143,17 @@ def _warnings(datasets: Mapping[str, Json]) -> list[str]:
 
 def score_command(run_folder: Path) -> bool:
     """Recompute the metrics and print them."""
+    began_s = time.monotonic()
     with progress_bars() as progress:
         result = Result(score(run_folder, progress=progress))
         report = result.report()
-    return show(result, report)
+    return show(result, report, began_s=began_s)
 
 
 def compare_command(runs: Sequence[Path], *, task: str | None, n_resamples: int, seed: int) -> None:
     """Print every paired difference between two models."""
+    if task is not None:
+        choose_tasks(task)  # a misspelt one is told from one that the runs do not have
     resampling = Resampling(seed=seed, n_resamples=n_resamples)
     comparisons = compare_runs(runs, task=task, resampling=resampling)
     if not comparisons:
@@ -184,8 +205,8 @@ def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbna
         page = write_report(runs, out or runs[0] / "report.html", thumbnails=thumbnails)
         console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
         return
-    if form not in _TABLES:
-        known = ("html", *_TABLES)
+    if form not in TABLES:
+        known = ("html", *TABLES)
         raise UsageError(
             f"--format {form!r}{did_you_mean(form, known)}: expected one of {', '.join(known)}"
         )
@@ -196,6 +217,6 @@ def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbna
     else:
         text = (to_latex if form == "latex" else to_markdown)(metrics, outcomes)
     if out is None:
-        console.file.write(text)
+        write_out(text)
     else:
         write_atomic(out, text.encode())

@@ -11,7 +11,7 @@ from vesalius.commands.recipes import fetch_recipe
 from vesalius.commands.terminal import console, size_text
 from vesalius.commands.wanted import expand_models
 from vesalius.data.recipes import RECIPES
-from vesalius.errors import UsageError
+from vesalius.errors import InputError, UsageError, did_you_mean
 from vesalius.models.checkpoint import PICKLES, sha256
 from vesalius.models.naming import split_options
 
@@ -39,7 +39,10 @@ def fetch_command(names: Sequence[str]) -> bool:
 
 
 def _fetchable(name: str) -> ModelRequest:
-    request = parse_model(name)
+    try:
+        request = parse_model(name)
+    except InputError as error:
+        raise UsageError(f"{error}{did_you_mean(name, RECIPES)}") from error
     if request.kind != "hub" or not request.entry.repo:
         raise UsageError(f"{name} is not downloaded; name a model of `vesalius models`")
     return request

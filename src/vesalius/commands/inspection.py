@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vesalius.api import user_cache
-from vesalius.commands.terminal import console, progress_bars
+from vesalius.commands.terminal import console, progress_bars, write_out
 from vesalius.commands.wanted import expand_models
 from vesalius.data.opening import load_dataset
 from vesalius.engine.inspection import InspectionPlan, inspect_models
@@ -44,7 +44,7 @@ def inspect_command(models: Sequence[str], options: InspectOptions, /) -> None:
     names = expand_models(models)
     if options.as_json:
         found = inspect_models(names, plan=plan, progress=no_progress)
-        console.file.write(json.dumps(found.json(), indent=2, allow_nan=False) + "\n")
+        write_out(json.dumps(found.json(), indent=2, allow_nan=False) + "\n")
     else:
         with progress_bars() as progress:
             found = inspect_models(names, plan=plan, progress=progress)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from vesalius.api import user_cache
 from vesalius.catalog import ModelEntry, is_on_disk, models, parse_model
-from vesalius.commands.terminal import console
+from vesalius.commands.terminal import console, write_out
 from vesalius.engine.info import versions
 from vesalius.models.locate import hub_cache
 from vesalius.records import Json
@@ -38,7 +38,7 @@ def models_command(*, as_json: bool) -> None:
     """Print the catalog, genuine models first and then their miniatures."""
     rows = [_model_row(entry, prefix) for prefix in ("", "mini:") for entry in models().values()]
     if as_json:
-        console.file.write(json.dumps(rows, indent=2) + "\n")
+        write_out(json.dumps(rows, indent=2) + "\n")
         return
     table = Table(title="Models", title_justify="left", header_style="bold", pad_edge=False)
     for name in ("Name", "Licence", "Can"):

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vesalius.commands.network import open_network
-from vesalius.commands.terminal import console, size_text
+from vesalius.commands.terminal import console, notices, size_text, write_out
 from vesalius.data.recipes import RECIPES
 from vesalius.data.recipes.archives import unpack
 from vesalius.data.recipes.download import download_file
@@ -23,7 +23,7 @@ def datasets_command(*, as_json: bool) -> None:
     """Print every recipe."""
     rows = [recipe_row(recipe) for recipe in RECIPES.values()]
     if as_json:
-        console.file.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        write_out(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
         return
     table = Table(
         title=Text("Public data sets", style="bold cyan"), title_justify="left",
@@ -141,7 +141,7 @@ def _say_steps(recipe: Recipe, folder: Path) -> None:
 def _fetch_file(file: WebFile, folder: Path) -> None:
     known = "" if file.md5 or file.sha256 else "; no hash is known to compare it with"
     _say(f"  {file.name}{known}")
-    with console.status(file.name) as status:
+    with notices.status(file.name) as status:
         path = download_file(
             file, folder,
             arrived=lambda here, total: status.update(

@@ -1,11 +1,11 @@
 """``dataset.yaml``: read safely, checked field by field, every complaint with its line."""
 
+import re
 import reprlib
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -19,6 +19,7 @@ from vesalius.data.intensities import WINDOWS
 from vesalius.data.reading import Limits, Reading, read_bytes
 from vesalius.errors import did_you_mean
 from vesalius.records import MODALITIES, DatasetCard, Window
+from vesalius.yaml_lines import YamlError, YamlText, line_of, read_yaml
 
 FILE_NAME = "dataset.yaml"
 _MOST_BYTES = 1 << 20
@@ -75,18 +76,25 @@ def read_card(root: Path) -> DatasetCard:
     reading = Reading(source=FILE_NAME, limits=Limits(max_file_bytes=_MOST_BYTES))
     if not (root / FILE_NAME).is_file():
         raise reading.error("bad_card", f"a dataset folder has a {FILE_NAME}, {root} has none")
-    text = read_bytes(root / FILE_NAME, reading).decode("utf-8-sig", errors="replace")
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        content = loader.construct_document(node) if node is not None else {}
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise reading.error("bad_card", f"not YAML: {error}") from error
-    complaints, card = _validated(content)
+    text = _text(root, reading)
+    complaints, card = _validated(text.content)
     if card is None:
-        lines = [f"line {_line_of(node, at)}: {message}" for at, message in complaints]
+        lines = [f"line {line_of(text, at)}: {message}" for at, message in complaints]
         raise reading.error("bad_card", "; ".join(lines))
     return card
+
+
+def place_in_card(root: Path, at: tuple[str | int, ...], /) -> str:
+    """Where a part of a card that was read stands, for messages about what it names."""
+    return f"{FILE_NAME} line {line_of(_text(root, Reading(source=FILE_NAME)), at)}"
+
+
+def _text(root: Path, reading: Reading) -> YamlText:
+    text = read_bytes(root / FILE_NAME, reading).decode("utf-8-sig", errors="replace")
+    try:
+        return read_yaml(text)
+    except YamlError as error:
+        raise reading.error("bad_card", str(error)) from error
 
 
 def choices(word: object, known: Iterable[str]) -> str:
@@ -94,23 +102,6 @@ def choices(word: object, known: Iterable[str]) -> str:
     options = list(known)
     every = f"; expected one of {', '.join(options)}" if options else ""
     return did_you_mean(str(word), options) or every
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML whose keys are text and stand once, instead of overwriting in silence."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if key.tag != "tag:yaml.org,2002:str":
-                # YAML 1.1 reads no, yes, on and 12 as booleans and numbers
-                shown = _SHORT.repr(key.value)
-                raise yaml.YAMLError(f"line {line}: key {shown} is not text; put it in quotes")
-            if key.value in seen:
-                raise yaml.YAMLError(f"line {line}: key {key.value!r} stands twice")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
 
 
 def _validated(content: object) -> tuple[list[_Complaint], DatasetCard | None]:
@@ -136,7 +127,14 @@ def _complaint(detail: Any) -> _Complaint:
     if isinstance(detail["input"], bool | int | float) and "string" in detail["type"]:
         # YAML reads no, yes, on and 12 as booleans and numbers
         hint = "; put it in quotes"
+    elif detail["type"] == "literal_error" and isinstance(detail["input"], str):
+        hint = did_you_mean(detail["input"], _words(detail["ctx"]["expected"]))
     return at, f"{field}: {detail['msg']}, got {_SHORT.repr(detail['input'])}{hint}"
+
+
+def _words(expected: str) -> list[str]:
+    """The words of a complaint such as ``'numeric' or 'categorical'``."""
+    return re.findall(r"'([^']*)'", expected)
 
 
 def _name_complaints(file: _CardFile) -> list[_Complaint]:
@@ -186,20 +184,3 @@ def _card(file: _CardFile) -> DatasetCard:
         tabular=file.tabular,
         subgroups=file.subgroups,
     )
-
-
-def _line_of(node: Any, at: tuple[str | int, ...]) -> int:
-    """Line of the deepest part of the path that the file has."""
-    if node is None:
-        return 1
-    line = int(node.start_mark.line) + 1
-    for part in at:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line

@@ -1,6 +1,5 @@
 """`load_dataset`: a folder of ``dataset.yaml`` and flat tables → samples, questions, phrases."""
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -9,10 +8,12 @@ from typing import TypeVar, overload
 
 import numpy as np
 
-from vesalius.data.card import choices, read_card
+from vesalius.data.card import read_card
+from vesalius.data.columns import misspelt, require_columns, require_declared
 from vesalius.data.masks import read_mask
 from vesalius.data.readers import content_digest, files_of, read_image
 from vesalius.data.rows import (
+    MOST_HINTS,
     PHRASE_COLUMNS,
     QUESTION_COLUMNS,
     SAMPLE_COLUMNS,
@@ -21,8 +22,8 @@ from vesalius.data.rows import (
     parse_sample,
     rules_for,
 )
-from vesalius.data.tables import Problem, Row, Table, find_table, read_table
-from vesalius.errors import DataError
+from vesalius.data.tables import Problem, Row, find_table, read_table
+from vesalius.errors import DataError, did_you_mean
 from vesalius.records import (
     DatasetCard,
     Image,
@@ -37,7 +38,7 @@ from vesalius.records import (
 _Record = TypeVar("_Record", Sample, Question, Phrase)
 _State = tuple[tuple[int, int, int], ...]
 _MOST_LISTED = 5
-_MISSPELT = 0.8
+_MOST_COMPARED = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +153,10 @@ def read_folder(folder: str | Path, *, published: Path | None = None) -> Dataset
             where="samples",
         )
     table = read_table(path)
-    declared = (*card.tabular, *card.subgroups)
-    problems = _table_problems(table, ("id", "split", "image", *declared), SAMPLE_COLUMNS)
+    require_columns(table, ("id", "split", "image"))
+    require_declared(table, card, root)
+    named = (*card.tabular, *card.subgroups)
+    problems = [*table.problems, *misspelt(table, SAMPLE_COLUMNS, named)]
     rules = rules_for(root, card, table.columns, published=published)
     samples = _parsed(table.rows, lambda row: parse_sample(row, rules), problems)
     problems += _overlaps(samples, table.name)
@@ -174,25 +177,14 @@ def read_folder(folder: str | Path, *, published: Path | None = None) -> Dataset
 class _Ids:
     known: set[str]
     seen: set[str]
+    unknown: list[str] = field(default_factory=list)
 
-
-def _table_problems(table: Table, needed: Iterable[str], reserved: Sequence[str]) -> list[Problem]:
-    """What is wrong with a table as a whole; a needed column that is absent ends the load."""
-    for column in dict.fromkeys(needed):
-        if table.rows and column not in table.columns:
-            raise DataError(
-                f"no column {column!r}{choices(column, table.columns)}",
-                reason="bad_table",
-                where=table.name,
-            )
-    absent = [column for column in reserved if column not in table.columns]
-    problems = list(table.problems)
-    for column in table.columns:
-        close = difflib.get_close_matches(column.lower(), absent, n=1, cutoff=_MISSPELT)
-        if close and column not in reserved and column not in needed:
-            message = f"column {column!r} would be ignored; did you mean {close[0]!r}?"
-            problems.append(Problem(f"{table.name} line 1", "unknown_column", message))
-    return problems
+    def hint(self, name: str) -> str:
+        """The id that was meant; of many unknown ids the first ones only, for time."""
+        self.unknown.append(name)
+        if len(self.unknown) > MOST_HINTS or len(self.known) > _MOST_COMPARED:
+            return ""
+        return did_you_mean(name, sorted(self.known))
 
 
 def _parsed(
@@ -226,8 +218,9 @@ def _about(
     if path is None:
         return []
     table = read_table(path)
-    needed = reserved[:4] if stem == "questions" else reserved[:6]
-    problems += _table_problems(table, needed, reserved)
+    require_columns(table, reserved[:4] if stem == "questions" else reserved[:6])
+    problems += table.problems
+    problems += misspelt(table, reserved)
 
     def parse_known(row: Row) -> _Record:
         record = parse(row)
@@ -235,7 +228,7 @@ def _about(
             return record
         if record.id in ids.seen:
             raise row.error("refused_sample", f"sample {record.id!r} was itself refused")
-        raise row.error("unknown_sample", f"no sample {record.id!r}")
+        raise row.error("unknown_sample", f"no sample {record.id!r}{ids.hint(record.id)}")
 
     return _parsed(table.rows, parse_known, problems)
 

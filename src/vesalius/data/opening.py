@@ -6,6 +6,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from vesalius.data.manifest import Dataset, read_folder
@@ -14,10 +15,11 @@ from vesalius.data.recipes import RECIPES
 from vesalius.data.recipes.prepare import prepare, published_folder
 from vesalius.data.recipes.recipe import Recipe
 from vesalius.data.tables import Problem
-from vesalius.errors import DataError, did_you_mean
+from vesalius.errors import DataError, did_you_mean, did_you_mean_path
 
 _FATAL = ("duplicate_id", "patient_overlap", "count_mismatch")
 _MOST_LISTED = 5
+_MOST_LOOKED_AT = 1000
 
 
 def recipe_of(text: str | Path, /) -> tuple[Recipe, Path | None] | None:
@@ -33,12 +35,20 @@ def recipe_of(text: str | Path, /) -> tuple[Recipe, Path | None] | None:
         return RECIPES[name], Path(folder) if equals else None
     if Path(text).is_dir():
         return None
-    hint = did_you_mean(name, RECIPES) or "; `vesalius datasets` lists the names"
     raise DataError(
-        f"expected a dataset folder or the name of a public data set{hint}",
+        f"expected a dataset folder or the name of a public data set{_hint(str(text))}",
         reason="missing_file",
         where=str(text),
     )
+
+
+def _hint(text: str) -> str:
+    """What may have been meant: a recipe or a folder, whichever is spelt more alike."""
+    name = text.partition("=")[0]
+    if "/" in text:
+        return did_you_mean_path(Path(text))
+    folders = (one.name for one in islice(Path().iterdir(), _MOST_LOOKED_AT) if one.is_dir())
+    return did_you_mean(name, (*folders, *RECIPES)) or "; `vesalius datasets` lists the names"
 
 
 def load_dataset(text: str | Path, /, *, allow_partial: bool = False) -> Dataset:

@@ -1,6 +1,7 @@
 """From rows of text to samples, questions and phrases; a row that cannot be used says why."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -8,6 +9,7 @@ from typing import Literal, cast
 
 from vesalius.data.card import choices
 from vesalius.data.tables import Row
+from vesalius.errors import did_you_mean_path
 from vesalius.records import SPLITS, DatasetCard, Phrase, Question, Sample, Split
 
 SAMPLE_COLUMNS = (
@@ -22,6 +24,8 @@ SAMPLE_COLUMNS = (
 )
 QUESTION_COLUMNS = ("id", "question", "answer", "type", "answers", "choices", "question_type")
 PHRASE_COLUMNS = ("id", "phrase", "x0", "y0", "x1", "y1", "z0", "z1")
+MOST_HINTS = 20
+"""Of how many rows with the same kind of mistake the word that was meant is looked for."""
 _MOST_PATH_PART = 255
 
 
@@ -35,6 +39,8 @@ class SampleRules:
         extra_columns: keys of `Sample.extra`.
         published: a second folder that files may lie in, reached by the link ``published``.
         taken: ids of earlier rows and where they stand; filled by the caller.
+        unfound: paths at which there is nothing; filled here.
+        most_hints: of how many of them the file that was meant is looked for.
     """
 
     root: Path
@@ -43,6 +49,8 @@ class SampleRules:
     extra_columns: tuple[str, ...]
     published: Path | None = None
     taken: dict[str, str] = field(default_factory=dict)
+    unfound: list[str] = field(default_factory=list)
+    most_hints: int = MOST_HINTS
 
 
 def rules_for(
@@ -124,7 +132,8 @@ def parse_phrase(row: Row) -> Phrase:
             if low < len(box) and box[low] >= box[high]:
                 raise row.error(
                     "bad_box",
-                    f"{names[high]} must be above {names[low]}, got {box[low]} to {box[high]}",
+                    f"{names[high]} must be above {names[low]}, got {box[low]} to {box[high]}; "
+                    "expected two corners, not a corner and a size",
                 )
     return Phrase(id=required(row, "id").strip(), phrase=required(row, "phrase"), box=box)
 
@@ -167,8 +176,17 @@ def resolve_inside(rules: SampleRules, text: str, row: Row, column: str) -> Path
     if not (through_link or path.is_relative_to(root)) or path == root:
         raise row.error("path_escapes", f"{column} leads out of the dataset folder: {text}")
     if not there:
-        raise row.error("missing_file", f"{column}: no such file: {text}")
+        hint = _meant(root / plain, rules)
+        raise row.error("missing_file", f"{column}: no such file: {text}{hint}")
     return root / plain if through_link else path
+
+
+def _meant(path: Path, rules: SampleRules) -> str:
+    """The file that may have been meant, by its path in the folder."""
+    rules.unfound.append(str(path))
+    if len(rules.unfound) > rules.most_hints:
+        return ""
+    return did_you_mean_path(path).replace(f"{rules.root}/", "")
 
 
 def named_file(root: Path, sample: Sample, column: str, /) -> Path | None:
@@ -181,7 +199,7 @@ def named_file(root: Path, sample: Sample, column: str, /) -> Path | None:
     row = Row(f"sample {sample.id!r}", {})
     if isinstance(text, float):
         raise row.error("bad_value", f"{column} holds numbers; expected paths of images")
-    rules = SampleRules(root, DatasetCard(""), has_labels=False, extra_columns=())
+    rules = SampleRules(root, DatasetCard(""), has_labels=False, extra_columns=(), most_hints=0)
     return resolve_inside(rules, text, row, column) if text else None
 
 
@@ -205,10 +223,19 @@ def _labels(row: Row, card: DatasetCard) -> tuple[str, ...]:
         hint = choices(unknown[0], card.classes)
         if "|" in unknown[0]:
             hint = "; set multilabel: true in dataset.yaml if several are meant"
+        elif joined := _joined(unknown[0], card):
+            hint = f" (did you mean {joined!r}?)"
         raise row.error("unknown_label", f"label {unknown[0]!r} is not among the classes{hint}")
     if len(set(labels)) != len(labels):
         raise row.error("unknown_label", f"a label stands twice in {text!r}")
     return labels
+
+
+def _joined(text: str, card: DatasetCard) -> str:
+    """Several classes as they should be joined; empty if the text is none."""
+    parts = [part.strip() for part in re.split("[;,/+]", text)]
+    is_several = card.multilabel and len(parts) > 1 and all(p in card.classes for p in parts)
+    return "|".join(parts) if is_several else ""
 
 
 def _parts(text: str) -> tuple[str, ...]:
@@ -233,8 +260,16 @@ def _number(row: Row, column: str) -> float:
     except ValueError:
         value = math.inf
     if not math.isfinite(value):
-        raise row.error("bad_value", f"{column} is numeric, got {text!r}; leave unknown ones empty")
+        hint = _decimal_point(text) or "; leave unknown ones empty"
+        raise row.error("bad_value", f"{column} is numeric, got {text!r}{hint}")
     return value
+
+
+def _decimal_point(text: str) -> str:
+    """What a number with a decimal comma should be."""
+    whole, comma, part = text.partition(",")
+    is_number = comma and whole.isdecimal() and part.isdecimal()
+    return f" (did you mean {f'{whole}.{part}'!r}?)" if is_number else ""
 
 
 def _coordinate(row: Row, column: str) -> float:
@@ -244,9 +279,6 @@ def _coordinate(row: Row, column: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise row.error(
-            "bad_box",
-            f"{column} must be a number from 0, got {text!r}; leave all empty if the phrase is "
-            "absent",
-        )
+        hint = _decimal_point(text) or "; leave all empty if the phrase is absent"
+        raise row.error("bad_box", f"{column} must be a number from 0, got {text!r}{hint}")
     return value

@@ -48,12 +48,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table and the rows of it that could not be taken apart into cells."""
+    """A table and the rows of it that could not be taken apart into cells.
+
+    Attributes:
+        head: where the line of column names stands; empty if there is none.
+    """
 
     name: str
     columns: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     problems: tuple[Problem, ...] = ()
+    head: str = ""
 
 
 def find_table(root: Path, stem: str) -> Path | None:
@@ -77,14 +82,16 @@ def read_table(path: Path) -> Table:
     """
     reading = Reading(source=path.name)
     raw = read_bytes(path, reading)
+    head = ""
     if path.suffix == ".parquet":
         columns, cells = _parquet(raw, reading)
+    elif path.suffix == ".csv":
+        head, columns, cells = _csv(_decoded(raw, reading), reading)
     else:
-        text = _decoded(raw, reading)
-        columns, cells = _csv(text, reading) if path.suffix == ".csv" else _jsonl(text, reading)
+        columns, cells = _jsonl(_decoded(raw, reading), reading)
     rows = tuple(cell for cell in cells if isinstance(cell, Row))
     problems = tuple(cell for cell in cells if isinstance(cell, Problem))
-    return Table(name=path.name, columns=columns, rows=rows, problems=problems)
+    return Table(path.name, columns, rows, problems, head)
 
 
 _Cells = list[Row | Problem]
@@ -101,7 +108,7 @@ def _decoded(raw: bytes, reading: Reading) -> str:
         ) from error
 
 
-def _csv(text: str, reading: Reading) -> tuple[tuple[str, ...], _Cells]:
+def _csv(text: str, reading: Reading) -> tuple[str, tuple[str, ...], _Cells]:
     lines = _csv_lines(text, reading)
     first = next(lines, None)
     if first is None:
@@ -116,7 +123,7 @@ def _csv(text: str, reading: Reading) -> tuple[tuple[str, ...], _Cells]:
             cells.append(Problem(where, "bad_row", message))
         else:
             cells.append(Row(where, dict(zip(columns, values, strict=True))))
-    return columns, cells
+    return f"{reading.source} line {first[0]}", columns, cells
 
 
 def _csv_lines(text: str, reading: Reading) -> Iterator[tuple[int, list[str]]]:

@@ -2,26 +2,39 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
 _LOOK_EVERY_S = 1.0
 
 
-def processes(n_workers: int, /) -> ProcessPoolExecutor:
+@contextmanager
+def processes(n_workers: int, /) -> Iterator[ProcessPoolExecutor]:
     """A pool of fresh processes, each with its part of the processors for its own threads.
 
-    They end with the process that made them, also when that one is killed.
+    They end with the process that made them, also when that one is killed; at once when it is
+    interrupted, for what they journaled is on disk.
     """
-    return ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         max_workers=n_workers,
         mp_context=multiprocessing.get_context("spawn"),  # a forked torch may wait for ever
         initializer=_begin,
         initargs=(n_workers, os.getpid()),
     )
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        for child in multiprocessing.active_children():
+            child.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def share_processors(n_workers: int, /) -> None:
@@ -35,6 +48,7 @@ def share_processors(n_workers: int, /) -> None:
 
 
 def _begin(n_workers: int, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the parent sees to it
     share_processors(n_workers)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 

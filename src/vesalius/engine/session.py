@@ -105,7 +105,7 @@ def open_session(
     _require_distinct("model", [source.card.name for source in grid.models])
     _require_distinct("dataset", [dataset.card.name for dataset in grid.datasets])
     sources = {
-        d.card.name: hash_dataset(d, _limited(d, spec), progress=progress) for d in grid.datasets
+        d.card.name: hash_dataset(d, limited(d, spec), progress=progress) for d in grid.datasets
     }
     data = {
         d.card.name: TaskData(
@@ -215,7 +215,7 @@ def _require_distinct(what: str, names: Sequence[str]) -> None:
         raise UsageError(f"{what} names may not begin with {PREFIX!r}: {', '.join(reserved)}")
 
 
-def _limited(dataset: Dataset, spec: RunSpec) -> tuple[Sample, ...]:
+def limited(dataset: Dataset, spec: RunSpec) -> tuple[Sample, ...]:
     """At most `spec.limit` samples per split: whole patients in a seeded order, at least one."""
     samples = tuple(dataset)
     if spec.limit is None:

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
+from math import isnan
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vesalius.records import MetricRow, Outcome
+from vesalius.records import Cell, MetricRow, Outcome
 from vesalius.report.controls import strongest
 from vesalius.report.exports import remark, visible
 from vesalius.report.tables import (
@@ -21,6 +22,7 @@ from vesalius.report.tables import (
 )
 
 NOT_ABOVE = "▽"
+TIED = "≈"
 MODEL_WIDTH = 15  # enough for the names of all miniatures
 
 
@@ -55,28 +57,58 @@ def _table(title: str, shown: Sequence[Entry]) -> Table:
         padding=(0, 1, 0, 0),
     )
     longest = max(len(visible(entry.cell.model)) for entry in shown)
-    for name, least in (("Protocol", None), ("Model", min(longest, MODEL_WIDTH)), ("Metric", None)):
-        table.add_column(name, overflow="fold", min_width=least)
-    for name in ("Value", "Interval", "Control", "n"):
+    table.add_column("Protocol", overflow="fold")
+    # a column that may wrap is squeezed, and the last one cut off for what it then lacks
+    is_whole = longest <= MODEL_WIDTH
+    table.add_column(
+        "Model", overflow="fold", no_wrap=is_whole, min_width=min(longest, MODEL_WIDTH)
+    )
+    table.add_column("Metric", overflow="fold")
+    for name in ("Value", "Interval", "Control"):
         table.add_column(name, justify="right", no_wrap=True)
-    protocol = ""
+    counts = [len(str(e.headline.estimate.n_patients)) for e in shown if e.headline is not None]
+    table.add_column("n", justify="right", no_wrap=True, min_width=max(counts, default=1))
+    protocol, ties = "", _ties(shown)
     for entry in shown:
         first = "" if entry.cell.protocol == protocol else entry.cell.protocol
         protocol = entry.cell.protocol
-        texts = (Text(visible(text)) for text in (first, *_cells(entry)))
+        texts = (
+            Text(visible(text)) for text in (first, *_cells(entry, is_tied=entry.cell in ties))
+        )
         table.add_row(*texts, style=_style(entry))
     return table
 
 
-def _cells(entry: Entry) -> tuple[str, ...]:
+def _ties(shown: Sequence[Entry]) -> set[Cell]:
+    """Cells whose interval overlaps that of the best of their protocol."""
+    found: set[Cell] = set()
+    for _, block in groupby(shown, key=_protocol):
+        rows = [one.headline for one in block if one.headline is not None]
+        rows = [row for row in rows if not isnan(row.estimate.value)]
+        if not rows:
+            continue
+        sign = 1 if rows[0].estimate.higher_is_better else -1
+        best = max(rows, key=lambda row: sign * row.estimate.value)
+        found |= {row.cell for row in rows if row is not best and _overlap(row, best)}
+    return found
+
+
+def _overlap(one: MetricRow, other: MetricRow) -> bool:
+    first, second = one.estimate, other.estimate
+    return first.low <= second.high and second.low <= first.high
+
+
+def _cells(entry: Entry, *, is_tied: bool) -> tuple[str, ...]:
     if entry.headline is None:
         return (entry.cell.model, "", entry.status, "", "", "")
     estimate = entry.headline.estimate
     best = strongest(entry.controls)
+    signs = NOT_ABOVE * (entry.clearance == "does not clear") + TIED * is_tied
+    gap = " " if len(signs) == 1 else ""  # two signs take the room of a sign and a space
     return (
         entry.cell.model,
         estimate.metric,
-        f"{NOT_ABOVE} " * (entry.clearance == "does not clear") + text_of(estimate.value),
+        f"{signs}{gap}{text_of(estimate.value)}",
         interval_text(estimate),
         "" if best is None else text_of(best.estimate.value),
         str(estimate.n_patients),
@@ -96,6 +128,13 @@ def _remarks(shown: Sequence[Entry]) -> list[Text]:
             Text(
                 f"{NOT_ABOVE} not above controls: the interval does not lie wholly above that of "
                 "every control; n counts patients"
+            )
+        )
+    if _ties(shown):
+        lines.append(
+            Text(
+                f"{TIED} the interval overlaps that of the best model of the protocol; "
+                "`vesalius compare` tests the difference on the same patients"
             )
         )
     return [*lines, *_reasons(shown)]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vesalius.errors import RunError
+from vesalius.errors import RunError, did_you_mean_path
 from vesalius.records import Cell, Json, MetricRow, Outcome, Predictions
 from vesalius.store.dispatches import Dispatches, undelivered
 from vesalius.store.files import (
@@ -86,6 +86,7 @@ def _read_info(path: Path) -> dict[str, Json]:
     if not file.exists():
         raise RunError(
             f"{path} is not a run folder: run.json is missing; expected the --out of a run"
+            f"{'' if path.exists() else did_you_mean_path(path)}"
         )
     try:
         info: dict[str, Json] = json.loads(file.read_bytes())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from vesalius.errors import InputError
+from vesalius.errors import InputError, did_you_mean
 from vesalius.records import Json
 
 R = TypeVar("R")
@@ -31,7 +31,10 @@ def from_settings(record: type[R], settings: Mapping[str, Json], /) -> R:
     known = {f.name: hints[f.name] for f in _fields(record)}
     unknown = sorted(set(settings) - set(known))
     if unknown:
-        raise InputError(f"unknown setting {unknown[0]!r}; there are: {', '.join(known)}")
+        raise InputError(
+            f"unknown setting {unknown[0]!r}{did_you_mean(unknown[0], known)}; "
+            f"there are: {', '.join(known)}"
+        )
     return record(**{name: _typed(name, known[name], value) for name, value in settings.items()})
 
 
@@ -48,7 +51,11 @@ def _typed(name: str, hint: Any, value: Json) -> object:
     if origin is Literal:
         if value not in get_args(hint):
             allowed = ", ".join(map(repr, get_args(hint)))
-            raise InputError(f"setting {name!r}: expected one of {allowed}, got {value!r}")
+            words = [one for one in get_args(hint) if isinstance(one, str)]
+            raise InputError(
+                f"setting {name!r}: expected one of {allowed}, got {value!r}"
+                f"{did_you_mean(str(value), words)}"
+            )
         return value
     if origin is tuple:
         items = value if isinstance(value, (list, tuple)) else [value]
