@@ -29,7 +29,7 @@ from vesalius.store.runs import RunFolder
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 import ray
-from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
+from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 OBJECT_STORE_BYTES = 128 * 2**20  # the plan and nothing else lies in it
 MOST_RESTARTS = 100  # of one actor
@@ -235,7 +235,7 @@ def _cluster(plan: RayPlan) -> Iterator[None]:
 def _connect(address: str, quiet: Mapping[str, Any]) -> None:
     try:
         ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise UsageError(
             f"--ray-address {address}: no cluster could be joined there: {error}"
         ) from error
