@@ -12,9 +12,10 @@ from vesalius.capabilities import Model
 from vesalius.catalog import describe, open_model, parse_model
 from vesalius.data.manifest import Dataset
 from vesalius.data.opening import load_dataset
-from vesalius.engine import Grid, ModelSource, run
+from vesalius.engine import Circumstances, Grid, ModelSource, ShardEnd, run, run_shard
 from vesalius.engine.live import telling
 from vesalius.engine.progress import Progress, no_progress
+from vesalius.engine.sharding import Shard
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.models.naming import split_options
 from vesalius.records import Json, ModelCard, Outcome, RunSpec
@@ -37,6 +38,8 @@ class Settings:
         batch_size: images encoded at once; None lets Vesalius choose. Never changes a result.
         workers: processes that models are spread over; an object passed as a model stays in this
             one. A script that asks for more than one needs ``if __name__ == "__main__":``.
+        engine: who starts them: ``local``, or ``ray`` (the extra of that name).
+        ray_address: of a Ray cluster that sees the same files; empty for one of this machine.
         limit: at most this many samples per split, whole patients in a seeded order.
         n_resamples: bootstrap resamples of patients.
         level: of the intervals.
@@ -53,6 +56,8 @@ class Settings:
     batch_size: int | None = None
     limit: int | None = None
     workers: int = 1
+    engine: str = "local"
+    ray_address: str = ""
     n_resamples: int = 2000
     level: float = 0.95
     controls: bool = True
@@ -142,12 +147,13 @@ def evaluate(  # noqa: PLR0913 - the published signature
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Where a run goes and how it is made; `progress` is told how far long work is."""
+    """Where a run goes, and how; `fetched` names what was downloaded for it."""
 
     out: Path
     seed: int = 0
     settings: Settings = field(default_factory=Settings)
     progress: Progress = no_progress
+    fetched: tuple[str, ...] = ()
 
 
 def evaluate_sources(
@@ -158,13 +164,40 @@ def evaluate_sources(
     /,
 ) -> Result:
     """`evaluate` after every name has been resolved."""
+    grid = Grid(models, datasets, tasks)
+    circumstances = Circumstances(ray_address=request.settings.ray_address, fetched=request.fetched)
+    done = run(
+        grid,
+        _spec(grid, request),
+        out=request.out,
+        cache=usable_cache(request.settings.cache or user_cache()),
+        progress=request.progress,
+        circumstances=circumstances,
+    )
+    return Result(done)
+
+
+def evaluate_shard(grid: Grid, shard: Shard, request: Request, /) -> ShardEnd:
+    """One of several parts of `evaluate_sources`, which computes the metrics afterwards."""
+    return run_shard(
+        grid,
+        _spec(grid, request),
+        out=request.out,
+        cache=usable_cache(request.settings.cache or user_cache()),
+        progress=request.progress,
+        circumstances=Circumstances(shard=shard, fetched=request.fetched),
+    )
+
+
+def _spec(grid: Grid, request: Request) -> RunSpec:
     settings = request.settings
-    spec = RunSpec(
-        models=tuple(source.card.name for source in models),
-        datasets=tuple(dataset.card.name for dataset in datasets),
-        tasks=tuple(dict.fromkeys(task.card.task for task in tasks)),
+    return RunSpec(
+        models=tuple(source.card.name for source in grid.models),
+        datasets=tuple(dataset.card.name for dataset in grid.datasets),
+        tasks=tuple(dict.fromkeys(task.card.task for task in grid.tasks)),
         protocols=settings.protocols,
         device=settings.device,
+        engine=settings.engine,
         batch_size=settings.batch_size,
         limit=settings.limit,
         workers=settings.workers,
@@ -174,9 +207,6 @@ def evaluate_sources(
         controls=settings.controls,
         out_of_domain=settings.out_of_domain,
     )
-    cache = usable_cache(settings.cache or user_cache())
-    grid = Grid(models, datasets, tasks)
-    return Result(run(grid, spec, out=request.out, cache=cache, progress=request.progress))
 
 
 def user_cache() -> Path:

@@ -22,6 +22,7 @@ Json = Any  # None, bool, int, float, str, or lists and string-keyed dicts of th
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 TASKS = ("classification", "segmentation", "generation", "retrieval", "grounding", "vqa")
+ENGINES = ("local", "ray")
 MODALITIES = (
     "xray",
     "ct",

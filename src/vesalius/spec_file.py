@@ -32,7 +32,10 @@ class SpecFile(BaseModel):
     protocol: Names = ()
     out: str | None = None
     device: str = "auto"
-    engine: Literal["local"] = "local"
+    engine: Literal["local", "ray"] = "local"
+    ray_address: str = ""
+    shard: str | None = None
+    online: bool = False
     batch_size: Annotated[int, Field(ge=1)] | Annotated[None, BeforeValidator(_auto)] = None
     limit: Annotated[int, Field(ge=1)] | None = None
     workers: Annotated[int, Field(ge=1)] = 1

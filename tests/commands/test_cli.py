@@ -269,7 +269,7 @@ def test_a_specification_file_says_the_same_as_options(finished, folder, tmp_pat
         ([*RUN, "--task", "retreival"], "did you mean 'retrieval'"),
         ([*RUN, "--protocol", "zero"], "unknown protocol"),
         ([*RUN, "--batch-size", "many"], "expected auto or a positive number"),
-        ([*RUN, "--engine", "ray"], "local"),
+        ([*RUN, "--engine", "rey"], "did you mean 'ray'"),
         (["run", "nowhere.yaml"], "nowhere.yaml"),
         (["score", "nowhere"], "run.json is missing"),
         (["report", "nowhere"], "run.json is missing"),

@@ -8,12 +8,12 @@ import pytest
 
 from vesalius.errors import RunError
 from vesalius.records import Cell, Done, Estimate, Failed, MetricRow, NotApplicable, Predictions
+from vesalius.store.outcomes import read_outcomes
 from vesalius.store.pictures import picture_path
 from vesalius.store.runs import (
     RunFolder,
     metrics_csv,
     predictions_path,
-    read_outcomes,
     read_predictions,
     read_run,
 )

@@ -13,8 +13,10 @@ from vesalius.cli.options import (
     AsJson,
     Device,
     Models,
+    Online,
     Pickles,
     finish,
+    get_missing,
 )
 
 
@@ -32,11 +34,14 @@ def verify(
     model: Models,
     device: Device = "cpu",
     allow_pickle_weights: Annotated[bool, Pickles] = False,
+    online: Annotated[bool, Online] = False,
 ) -> None:
     """Load models strictly and check what identifies them; exit 1 if one is another.
 
     Reads the weights; prints hashes, parameters and known answers, and writes nothing.
     """
+    if online:
+        get_missing(models=model)
     from vesalius.commands import verifying
 
     finish(
@@ -70,12 +75,15 @@ def inspect(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract 
         bool, typer.Option(help="Load the model and time it.", rich_help_panel=HOW)
     ] = True,
     allow_pickle_weights: Annotated[bool, Pickles] = False,
+    online: Annotated[bool, Online] = False,
 ) -> None:
     """Architecture card: towers, parameters, FLOPs, latency, memory, geometry.
 
     Reads configurations and weights, and images with --data; prints a table or JSON, and writes a
     page with --out.
     """
+    if online:
+        get_missing(models=model, data=[data] if data else [])
     from vesalius.commands import inspection
 
     options = inspection.InspectOptions(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vesalius.cli import completion
-from vesalius.cli.options import HOW, OUTPUT, WHAT, AsJson, Seed, finish
+from vesalius.cli.options import HOW, OUTPUT, WHAT, AsJson, Online, Seed, finish, get_missing
 
 
 def datasets(as_json: AsJson = False) -> None:
@@ -28,7 +28,7 @@ def fetch(
         ),
     ],
 ) -> None:
-    """Download models and data sets, verified; the only command that opens the network.
+    """Download models and data sets, verified; others do so only with --online.
 
     Reads the publishers' servers; writes into the hub's cache and below the data root.
     """
@@ -47,12 +47,15 @@ def check(
     pixels: Annotated[
         bool, typer.Option(help="Decode every image and mask.", rich_help_panel=HOW)
     ] = True,
+    online: Annotated[bool, Online] = False,
 ) -> None:
     """Validate a dataset folder or public data set row by row; exit 1 if any row is bad.
 
     Reads dataset.yaml, every table and every image; prints each bad row with its line and reason,
     and writes nothing.
     """
+    if online:
+        get_missing(data=[data])
     from vesalius.commands import datasets
 
     raise typer.Exit(datasets.check_command(data, read_pixels=pixels))

@@ -11,11 +11,12 @@ from vesalius.cli.options import (
     OUTPUT,
     WHAT,
     Device,
+    Online,
     Out,
     Pickles,
     finish,
+    get_missing,
 )
-from vesalius.errors import UsageError
 
 
 def demo(
@@ -105,8 +106,19 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
         ),
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="How cells are spread: local.", rich_help_panel=HOW)
-    ] = "local",
+        str | None,
+        typer.Option(help="Who starts the workers: local, or ray (an extra).", rich_help_panel=HOW),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster that sees the same files.", rich_help_panel=HOW),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Only part i of n, from 0/n on; a call without it merges.", rich_help_panel=HOW
+        ),
+    ] = None,
     batch_size: Annotated[
         str | None, typer.Option(help="auto or a number.", rich_help_panel=HOW)
     ] = None,
@@ -121,6 +133,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
         int | None, typer.Option(min=0, help="Seed of every random choice.", rich_help_panel=HOW)
     ] = None,
     allow_pickle_weights: Annotated[bool | None, Pickles] = None,
+    online: Annotated[bool | None, Online] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Run folder, new or to continue.", rich_help_panel=OUTPUT),
@@ -143,13 +156,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
 
     given = {
         "model": model, "data": data, "task": task, "out": out, "protocol": protocol,
-        "device": device, "batch_size": batch_size, "limit": limit, "workers": workers,
+        "device": device, "engine": engine, "ray_address": ray_address, "shard": shard,
+        "online": online, "batch_size": batch_size, "limit": limit, "workers": workers,
         "resamples": resamples,
         "seed": seed, "controls": controls, "out_of_domain": out_of_domain,
         "allow_pickle_weights": allow_pickle_weights, "allow_partial": allow_partial,
     }  # fmt: skip
-    if engine != "local":
-        raise UsageError(f"--engine {engine!r}: this version has only the engine 'local'")
     # before the imports below, which take seconds
     settled = wanted.settle(spec, given, needs_weights=not dry_run)
     if dry_run:
@@ -157,9 +169,14 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract name
 
         finish(rehearsing.dry_run(settled))
 
+    fetched: tuple[str, ...] = ()
+    if settled.online:
+        fetched = get_missing(models=settled.model, data=settled.data)
+        wanted.look_for_models(settled)
+
     from vesalius.commands import evaluation
 
-    finish(evaluation.run_command(settled))
+    finish(evaluation.run_command(settled, fetched))
 
 
 def score(run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]) -> None:

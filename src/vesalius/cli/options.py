@@ -1,5 +1,6 @@
 """Options and arguments that several commands share, and how a command ends."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -27,6 +28,11 @@ Pickles = typer.Option(
     help="Load .bin weights whose hash is not known beforehand.",
     rich_help_panel=HOW,
 )
+Online = typer.Option(
+    "--online",
+    help="First download what is named and not on disk; else no network.",
+    rich_help_panel=HOW,
+)
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print JSON for programs, nothing else.", rich_help_panel=OUTPUT),
@@ -37,6 +43,13 @@ Models = Annotated[
         help="As for `run --model`; all and mini:all, too.", autocompletion=completion.models
     ),
 ]
+
+
+def get_missing(*, models: Sequence[str] = (), data: Sequence[str] = ()) -> tuple[str, ...]:
+    """Download what is named and not on disk; the names of what came."""
+    from vesalius.commands.online import fetch_missing
+
+    return fetch_missing(models, data)
 
 
 def finish(all_settled: bool) -> NoReturn:

@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from vesalius.cli import completion
-from vesalius.cli.options import HOW, OUTPUT, WHAT, Out, Resamples, Seed, finish
+from vesalius.cli.options import (
+    HOW,
+    OUTPUT,
+    WHAT,
+    Online,
+    Out,
+    Resamples,
+    Seed,
+    finish,
+    get_missing,
+)
 
 
 def fuse(  # noqa: PLR0913 - one parameter per option; the contract names them
@@ -63,6 +73,7 @@ def fuse(  # noqa: PLR0913 - one parameter per option; the contract names them
     ] = 3,
     resamples: Resamples = 2000,
     seed: Seed = 0,
+    online: Annotated[bool, Online] = False,
     out: Annotated[
         Path, typer.Option(help="Folder for the tables and the page.", rich_help_panel=OUTPUT)
     ],
@@ -72,6 +83,11 @@ def fuse(  # noqa: PLR0913 - one parameter per option; the contract names them
     Reads a dataset and models; writes fusion.csv, curves.csv, contributions.csv, fusion.json and
     the page fusion.html.
     """
+    if online:
+        from vesalius.engine.fusion_names import split_slot
+
+        slots = map(split_slot, features)
+        get_missing(models=[slot.model for slot in slots if slot.model], data=[data])
     from vesalius.commands import fusing
 
     settings = fusing.settings_of(seeds=seeds, resamples=resamples, seed=seed, width=width)

@@ -7,11 +7,20 @@ from pathlib import Path
 
 from rich.text import Text
 
-from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
+from vesalius.api import (
+    Request,
+    Result,
+    Settings,
+    choose_tasks,
+    evaluate_shard,
+    evaluate_sources,
+    model_sources,
+)
 from vesalius.commands.interruption import said_what_is_kept
 from vesalius.commands.terminal import console, deliver, duration_text, notices, progress_bars
 from vesalius.data.opening import load_dataset
-from vesalius.engine import score
+from vesalius.engine import Grid, ShardEnd, score
+from vesalius.engine.sharding import Shard, parse_shard
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.records import Failed, Json
 from vesalius.report.console import summary
@@ -26,8 +35,13 @@ from vesalius.store.tables import metrics_to_parquet
 TABLES = ("csv", "parquet", "latex", "markdown", "hf")
 
 
-def run_command(wanted: SpecFile) -> bool:
-    """Evaluate what was asked for; whether no cell failed."""
+def run_command(wanted: SpecFile, fetched: tuple[str, ...] = ()) -> bool:
+    """Evaluate what was asked for, or a shard of it; whether no cell failed.
+
+    Args:
+        wanted: what was asked for.
+        fetched: names of what was downloaded for it.
+    """
     assert wanted.out is not None  # `wanted.settle` saw to it
     settings = Settings(
         protocols=wanted.protocol,
@@ -35,6 +49,8 @@ def run_command(wanted: SpecFile) -> bool:
         batch_size=wanted.batch_size,
         limit=wanted.limit,
         workers=wanted.workers,
+        engine=wanted.engine,
+        ray_address=wanted.ray_address,
         n_resamples=wanted.resamples,
         controls=wanted.controls,
         out_of_domain=wanted.out_of_domain,
@@ -42,16 +58,39 @@ def run_command(wanted: SpecFile) -> bool:
         allow_partial=wanted.allow_partial,
     )
     began_s = time.monotonic()
+    shard = None if wanted.shard is None else parse_shard(wanted.shard)
     tasks = choose_tasks(wanted.task or "all", wanted.protocol)
     models = model_sources(wanted.model, settings)
     with notices.status("reading data sets"):  # a public one may have to be prepared first
         datasets = [load_dataset(one, allow_partial=wanted.allow_partial) for one in wanted.data]
     out = Path(wanted.out)
     with said_what_is_kept(out), progress_bars() as progress:
-        request = Request(out, wanted.seed, settings, progress)
+        request = Request(out, wanted.seed, settings, progress, fetched)
+        if shard is not None:
+            end = evaluate_shard(Grid(models, datasets, tasks), shard, request)
+            return _show_end(shard, end, out)
         result = evaluate_sources(models, datasets, tasks, request)
         report = result.report()
     return show(result, report, began_s=began_s)
+
+
+def _show_end(shard: Shard, end: ShardEnd, out: Path) -> bool:
+    """Say what a shard did and what is left of the run; whether none of its cells failed."""
+    failed = f", {end.n_failed} of them failed" if end.n_failed else ""
+    lines = [f"shard {shard.name}: {end.n_own} of {end.n_cells} cells{failed}"]
+    if end.n_left:
+        lines.append(
+            f"{end.n_left} cells of the run have no result yet. When every shard has ended, the "
+            "same command without --shard does what is left and computes the metrics."
+        )
+    else:
+        lines.append(
+            "Every cell has a result. The same command without --shard computes the metrics and "
+            f"writes the report; `vesalius score {out}` does so without the data."
+        )
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
+    return not end.n_failed
 
 
 def show(result: Result, report: Path, *, began_s: float) -> bool:

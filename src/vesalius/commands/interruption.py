@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.text import Text
 
 from vesalius.commands.terminal import notices
-from vesalius.store.runs import read_outcomes
+from vesalius.store.outcomes import read_outcomes
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vesalius.engine.rehearsal import PlannedCell
 from vesalius.records import Cell, Done
-from vesalius.store.runs import read_outcomes
+from vesalius.store.outcomes import read_outcomes
 
 _DEMO_BYTES_A_ROW = 1_200
 """Predictions, journal and maps of a row in the demo; more where images are larger."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vesalius.catalog import MODELS, describe, miniatures, parse_model
 from vesalius.errors import DataError, InputError, UsageError, did_you_mean
-from vesalius.records import Json
+from vesalius.records import ENGINES, Json
 from vesalius.spec_file import SpecFile, place_in_spec, read_spec
 
 
@@ -33,6 +33,8 @@ def settle(spec: Path | None, given: Mapping[str, Json], *, needs_weights: bool 
             raise UsageError(f"nothing to run: name at least one --{field}")
     if wanted.out is None:
         raise UsageError("name a run folder with --out; an existing one is continued")
+    _check_spreading(wanted)
+    needs_weights = needs_weights and not wanted.online  # which come later
     looks = _LOOKS if needs_weights else {**_LOOKS, "model": _look_at_name}
     for field, look in looks.items():
         values = [wanted.device] if field == "device" else getattr(wanted, field)
@@ -44,6 +46,24 @@ def settle(spec: Path | None, given: Mapping[str, Json], *, needs_weights: bool 
                     raise
                 raise UsageError(f"{place_in_spec(spec, field, index)}: {error}") from error
     return wanted.model_copy(update={"model": tuple(expand_models(wanted.model))})
+
+
+def look_for_models(wanted: SpecFile) -> None:
+    """Look at every model's files, after they were downloaded.
+
+    Raises:
+        InputError: for an unknown option.
+        ModelError: if files are missing or not allowed.
+    """
+    for name in wanted.model:
+        _look_at_model(name, wanted)
+
+
+def _check_spreading(wanted: SpecFile) -> None:
+    if wanted.engine == "ray" and wanted.shard is not None:
+        raise UsageError("--shard and --engine ray are two ways to spread a run; choose one")
+    if wanted.ray_address and wanted.engine != "ray":
+        raise UsageError("--ray-address belongs to --engine ray")
 
 
 def _look_at_device(name: str, wanted: SpecFile) -> None:  # noqa: ARG001 - one form for all looks
@@ -99,6 +119,9 @@ def _merge(spec: SpecFile, given: Mapping[str, Json]) -> SpecFile:
         named["out"] = str(named["out"])
     if "batch_size" in named:
         named["batch_size"] = _batch_size(str(named["batch_size"]))
+    if named.get("engine", ENGINES[0]) not in ENGINES:
+        hint = did_you_mean(named["engine"], ENGINES)
+        raise UsageError(f"--engine {named['engine']!r}{hint}: expected {' or '.join(ENGINES)}")
     return SpecFile.model_validate(spec.model_dump() | named)
 
 

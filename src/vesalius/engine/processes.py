@@ -37,12 +37,19 @@ def processes(n_workers: int, /) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(n_workers: int, parent: int) -> None:
-    """Several processes with a thread per processor each would only wait for one another."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the parent sees to it
+def share_processors(n_workers: int, /) -> None:
+    """Take one of `n_workers` parts of the processors for the threads of this process.
+
+    Several processes with a thread per processor each would only wait for one another.
+    """
     threads = max(1, (os.cpu_count() or 1) // n_workers)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by torch when it is first imported
     threadpool_limits(threads)
+
+
+def _begin(n_workers: int, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the parent sees to it
+    share_processors(n_workers)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

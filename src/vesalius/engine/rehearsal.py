@@ -10,14 +10,15 @@ import numpy as np
 
 from vesalius.capabilities import CAPABILITIES, LanguageEncoder
 from vesalius.data.manifest import Dataset
-from vesalius.engine import limited
 from vesalius.engine.cells import Job, plan
 from vesalius.engine.domain import refused
 from vesalius.engine.progress import Progress
+from vesalius.engine.session import limited
 from vesalius.engine.sources import hash_dataset
 from vesalius.errors import InputError
 from vesalius.records import Cell, Done, ModelCard, NotApplicable, Outcome, RunSpec, Sample
-from vesalius.store.runs import predictions_path, read_outcomes
+from vesalius.store.outcomes import read_outcomes
+from vesalius.store.runs import predictions_path
 from vesalius.tasks import Task, TaskData
 from vesalius.tasks.controls import MODEL_FREE, control_view
 from vesalius.views import ModelView, no_weights

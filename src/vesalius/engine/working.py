@@ -36,12 +36,40 @@ class Place:
 
     Attributes:
         cache: folder of the feature cache; None keeps features in memory.
+        is_shared: whether workers on other machines write into the run folder, too.
     """
 
     out: Path
     sources: Mapping[str, DataSource]
     cache: Path | None
     batch_size: int | None
+    is_shared: bool = False
+
+
+class Desk:
+    """One model at work: loaded when a cell needs it, what it says kept for the cells to come."""
+
+    def __init__(
+        self,
+        model: ModelSource,
+        place: Place,
+        /,
+        *,
+        judges: Judges,
+        progress: Progress = no_progress,
+    ) -> None:
+        self._card = model.card
+        self._lazy = LazyModel(model.load)
+        self._readers = _readers(model, self._lazy, place, judges=judges, progress=progress)
+
+    def work(self, job: Job, folder: RunFolder, /) -> None:
+        """Evaluate one cell into the run folder."""
+        folder.write_outcome(run_cell(job, folder, self._readers[job.cell.dataset]))
+
+    @property
+    def info(self) -> Json:
+        """What is known of the model by now."""
+        return model_info(self._card, self._lazy.loaded)
 
 
 def work(
@@ -54,14 +82,13 @@ def work(
     progress: Progress = no_progress,
 ) -> Json:
     """Work on every cell of a share, in order; gives what is known of the model afterwards."""
-    lazy = LazyModel(share.model.load)
-    readers = _readers(share.model, lazy, place, judges=judges, progress=progress)
+    desk = Desk(share.model, place, judges=judges, progress=progress)
     name = "controls" if share.model.is_none else share.model.card.name
     advance = progress(f"{name}: cells", len(share.jobs))
     for job in share.jobs:
-        folder.write_outcome(run_cell(job, folder, readers[job.cell.dataset]))
+        desk.work(job, folder)
         advance(1)
-    return model_info(share.model.card, lazy.loaded)
+    return desk.info
 
 
 def work_apart(
@@ -90,7 +117,7 @@ def work_apart(
 
 
 def _in_process(share: Share, place: Place) -> Json:
-    folder = RunFolder(place.out)
+    folder = RunFolder(place.out, shared=place.is_shared)
     try:
         return work(share, place, folder, judges=Judges())
     finally:

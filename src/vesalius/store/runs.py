@@ -4,20 +4,12 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from vesalius.errors import RunError, did_you_mean_path
-from vesalius.records import (
-    Cell,
-    Done,
-    Failed,
-    Json,
-    MetricRow,
-    NotApplicable,
-    Outcome,
-    Predictions,
-)
+from vesalius.records import Cell, Json, MetricRow, Outcome, Predictions
+from vesalius.store.dispatches import Dispatches, undelivered
 from vesalius.store.files import (
     append_durably,
     make_folder,
@@ -26,6 +18,7 @@ from vesalius.store.files import (
     write_atomic,
 )
 from vesalius.store.journal import Journal, read_journal, truncate_torn_tail
+from vesalius.store.outcomes import outcome_line, read_outcomes
 from vesalius.store.tables import (
     METRIC_COLUMNS,
     decode_columns,
@@ -40,7 +33,6 @@ from vesalius.store.tables import (
 
 FORMAT = 1
 QUIET_S = 60
-_OUTCOMES: dict[str, type[Outcome]] = {"done": Done, "n/a": NotApplicable, "failed": Failed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +80,6 @@ def read_predictions(run: Path, cell: Cell, /) -> Predictions:
     return predictions_from_parquet(path.read_bytes())
 
 
-def read_outcomes(run: Path, /) -> dict[Cell, Outcome]:
-    """The latest outcome of every cell, in order of first appearance."""
-    path = run / "outcomes.jsonl"
-    outcomes: dict[Cell, Outcome] = {}
-    if path.exists():
-        for line in path.read_bytes().split(b"\n"):
-            record = _outcome_record(line)
-            if record is None:
-                continue
-            kind = _OUTCOMES[record.pop("outcome")]
-            cell = Cell(**record.pop("cell"))
-            if kind is Done:
-                record["notes"] = tuple(record["notes"])
-            outcomes[cell] = kind(cell=cell, **record)
-    return outcomes
-
-
-def _outcome_record(line: bytes) -> dict[str, Json] | None:
-    """A line of outcomes; None for an empty one or the torn one of a killed process."""
-    try:
-        record: dict[str, Json] = json.loads(line)
-    except ValueError:
-        return None
-    return record
-
-
 def read_info(path: Path, /) -> dict[str, Json]:
     """``run.json`` of a run folder.
 
@@ -140,22 +106,35 @@ def read_info(path: Path, /) -> dict[str, Json]:
 
 
 class RunFolder:
-    """The writer of one run folder; safe to kill at any point, safe to open again."""
+    """A writer of one run folder; safe to kill at any point, safe to open again.
 
-    def __init__(self, path: Path, /) -> None:
+    Args:
+        path: the run folder; made where it is missing.
+        shared: whether writers on other machines may be at work in it. Outcomes are then sent
+            (`store.dispatches`) and no file of another writer is touched.
+    """
+
+    def __init__(self, path: Path, /, *, shared: bool = False) -> None:
         self.path = make_folder(path)
-        for folder in ("predictions", "images", "maps"):
-            remove_leftovers(path / folder)
         self._journal = Journal(path / "journal")
-        for journal in sorted((path / "journal").glob("*.jsonl")):
+        self._dispatches = Dispatches(path)
+        self._is_shared = shared
+        self._batches: dict[str, list[Predictions]] | None = None
+        if not shared:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        for folder in ("predictions", "images", "maps"):
+            remove_leftovers(self.path / folder)
+        for journal in sorted((self.path / "journal").glob("*.jsonl")):
             # one that was just written may belong to a process at work; readers skip torn lines
             if time.time() - journal.stat().st_mtime > QUIET_S:
                 truncate_torn_tail(journal)
-        self._batches: dict[str, list[Predictions]] | None = None
 
     def close(self) -> None:
-        """Release the journal."""
+        """Release the journals."""
         self._journal.close()
+        self._dispatches.close()
 
     def info(self) -> dict[str, Json] | None:
         """``run.json`` as it is, None before the first write."""
@@ -177,14 +156,33 @@ class RunFolder:
         if self._batches is not None:
             self._batches.setdefault(fingerprint, []).append(batch)
 
+    def forget_batches(self) -> None:
+        """Read the journals anew when next asked: another worker may have written since."""
+        self._batches = None
+
     def outcomes(self) -> dict[Cell, Outcome]:
-        """The latest outcome of every cell."""
-        return read_outcomes(self.path)
+        """The latest outcome of every cell, those that were sent among them."""
+        sent = undelivered(self.path)
+        return read_outcomes(self.path) | {outcome.cell: outcome for outcome in sent}
+
+    def deliver(self) -> None:
+        """Bring into ``outcomes.jsonl`` what shards and actors have sent."""
+        for outcome in undelivered(self.path):
+            self._append(outcome)
 
     def write_outcome(self, outcome: Outcome, /) -> None:
-        """Append one outcome; a single write, on disk on return."""
-        kind = next(name for name, record in _OUTCOMES.items() if isinstance(outcome, record))
-        line = json.dumps({"outcome": kind, **asdict(outcome)}, allow_nan=False).encode() + b"\n"
+        """Append one outcome; on disk on return."""
+        if self._is_shared:
+            self._dispatches.send_outcome(outcome)
+        else:
+            self._append(outcome)
+
+    def send_note(self, note: Mapping[str, Json], /) -> None:
+        """Tell whoever merges the run something; on disk on return."""
+        self._dispatches.send_note(note)
+
+    def _append(self, outcome: Outcome) -> None:
+        line = outcome_line(outcome) + b"\n"
         path = self.path / "outcomes.jsonl"
         is_torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
         try:
