@@ -54,6 +54,13 @@ def pages() -> dict[str, str]:
             _directives(stats, stats.__all__),
         ),
         "errors.md": _module("Errors", "vesalius.errors"),
+        "error-codes.md": _page(
+            "Error codes",
+            "Every problem with a file or a row carries one of these codes, which stay the same "
+            "across versions. `vesalius check` prints them; in Python a `DataError` has one as "
+            "`reason`.",
+            [_reasons_table()],
+        ),
     }
 
 
@@ -82,6 +89,13 @@ def _directives(package: object, names: Sequence[str], /) -> Iterator[str]:
         module = getattr(value, "__module__", None)
         if module is not None and module.startswith("vesalius") and hasattr(value, "__name__"):
             yield f"::: {module}.{value.__name__}"
+
+
+def _reasons_table() -> str:
+    from vesalius.data.reading import REASONS
+
+    rows = [f"| `{code}` | {meaning} |" for code, meaning in REASONS.items()]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
 
 
 def _metrics_table() -> str:
