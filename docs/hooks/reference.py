@@ -102,8 +102,8 @@ def _metrics_table() -> str:
     from vesalius import metrics
 
     rows = [
-        "| name in results | computed by | unit | range | better | source |",
-        "|---|---|---|---|---|---|",
+        "| name in results | computed by | range | better | source |",
+        "|---|---|---|---|---|",
     ]
     for name, info in metrics.METRICS.items():
         whole = inspect.unwrap(getattr(info.function, "func", info.function))  # of a partial
@@ -114,5 +114,6 @@ def _metrics_table() -> str:
             computed = whole.__name__.removesuffix("_defined") + " of the rows' values"
         better = "higher" if info.higher_is_better else "lower"
         span = f"{info.low:g} – {info.high:g}".replace("inf", "∞").replace("-", "−")
-        rows.append(f"| `{name}` | {computed} | {info.unit} | {span} | {better} | {info.source} |")
+        span += f" {info.unit}" if info.unit else ""
+        rows.append(f"| `{name}` | {computed} | {span} | {better} | {info.source} |")
     return "\n".join(rows)
