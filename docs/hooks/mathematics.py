@@ -39,6 +39,7 @@ _FIRST = {
 # without them "log p" has no gap and "Dice(A)" has a wide one
 _FUNCTION = re.compile(r"<mi>(log|ln|exp|cos|sin|tan|det|dim|tr)</mi>")
 _BAR = re.compile(r"<mo>(&#x0007C;|&#x02016;)</mo>")  # around a size or a norm
+_COLON = re.compile(r"<m[io]>(:|&#x0003A;)</m[io]>")  # "such that"
 _WORD = re.compile(r"<mo>([A-Za-z][A-Za-z0-9 @-]+)</mo>")
 
 
@@ -78,6 +79,7 @@ def mathml(tex: str, /, *, display: str = "inline") -> str:
     drawn = _VARIANT.sub(_character, drawn)
     drawn = _FUNCTION.sub(r'<mo lspace="0.17em" rspace="0.17em">\1</mo>', drawn)
     drawn = _BAR.sub(r'<mo lspace="0" rspace="0" stretchy="false">\1</mo>', drawn)
+    drawn = _COLON.sub(r'<mo lspace="0.28em" rspace="0.28em">\1</mo>', drawn)
     drawn = _WORD.sub(r'<mo lspace="0.17em" rspace="0">\1</mo>', drawn)
     return drawn.replace("<math ", f'<math alttext="{html.escape(tex)}" ', 1)
 

@@ -100,7 +100,9 @@ def _reasons_table() -> str:
 
 def _metrics_table() -> str:
     from vesalius import metrics
+    from vesalius.report.glossary import glossary
 
+    directions = {term.name: term.direction for term in glossary(metrics.METRICS)}
     rows = [
         "| name in results | computed by | range | better | source |",
         "|---|---|---|---|---|",
@@ -112,7 +114,7 @@ def _metrics_table() -> str:
             computed = f"[{computed}][{whole.__module__}.{whole.__name__}]"
         elif whole.__name__.endswith("_defined"):  # of one value a row
             computed = whole.__name__.removesuffix("_defined") + " of the rows' values"
-        better = "higher" if info.higher_is_better else "lower"
+        better = directions[name].removesuffix(" is better")
         span = f"{info.low:g} – {info.high:g}".replace("inf", "∞").replace("-", "−")
         span += f" {info.unit}" if info.unit else ""
         rows.append(f"| `{name}` | {computed} | {span} | {better} | {info.source} |")

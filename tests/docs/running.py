@@ -92,11 +92,15 @@ def _command(line: str) -> tuple[int, str]:
 
 def _less_waiting(words: list[str]) -> list[str]:
     """Options that a page leaves open, set low: the same path, sooner."""
-    options = []
-    if words[1] in {"run", "fuse", "compare"} and "--resamples" not in words:
+    command, options = words[1], []
+    if command in {"run", "fuse", "compare"} and "--resamples" not in words:
         options += ["--resamples", "100"]
-    if words[1] == "run" and "--data" in words and not {"--task", "--limit"} & set(words):
-        options += ["--limit", "6", "--no-controls"]  # all nineteen protocols
+    if command == "fuse" and "--seeds" not in words:
+        options += ["--seeds", "1"]
+    if command == "run":
+        options += ["--no-controls"]
+        if "--data" in words and not {"--task", "--limit"} & set(words):
+            options += ["--limit", "6"]  # all nineteen protocols
     return options
 
 
