@@ -25,7 +25,7 @@ _LEFT_OVER = re.compile(r"<m[io][^>]*>(?P<what>\\[a-zA-Z]+|&)</m[io]>|<mo ?/>")
 # common TeX that it does not know, in words that it knows
 _SAME = (
     (re.compile(r"\{aligned\}"), "{align*}"),
-    (re.compile(r"\\arg\s*\\(max|min)\b"), r"\\arg\1"),
+    (re.compile(r"\\arg\s*\\(max|min)(?![a-zA-Z])"), r"\\arg\1"),
     (re.compile(r"\\operatorname\*?\{arg(?:\\[,;]|\s)*(max|min)\}"), r"\\arg\1"),
     (re.compile(r"\\operatorname\*"), r"\\operatorname"),
 )

@@ -3,7 +3,9 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import vesalius as vs
 from vesalius.api import Settings
@@ -50,12 +52,23 @@ def page_folder(
     shared_cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """An empty current folder with ``my-cxr`` and ``runs/first``; no weights, no network."""
+    """The current folder of a page, with what `pages` says lies in it; no weights, no network."""
     monkeypatch.setattr("vesalius.models.timing._MOST", 3)  # repeats of a timing
     (tmp_path / "my-cxr").symlink_to(shared_cohort)
     shutil.copytree(shared_run, tmp_path / "runs" / "first")
+    _write_pictures(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("VESALIUS_DATA", str(tmp_path / "public"))
     return tmp_path
+
+
+def _write_pictures(folder: Path) -> None:
+    """Folders ``generated`` and ``true`` with a few pictures."""
+    rng = np.random.default_rng(0)
+    for name in ("generated", "true"):
+        (folder / name).mkdir()
+        for number in range(6):
+            pixels = rng.integers(0, 256, (64, 64), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")

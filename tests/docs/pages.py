@@ -1,14 +1,16 @@
 """Code blocks of a page, and what becomes of each: run, written as a file, parsed, or excused.
 
-A page runs from top to bottom in one folder, in which ``my-cxr`` is a small dataset folder and
-``runs/first`` a finished run on it. What a block is stands in its opening line:
+A page runs from top to bottom in one folder, in which ``my-cxr`` is a small dataset folder,
+``runs/first`` a finished run on it, and ``generated`` and ``true`` are folders of pictures. What a
+block is stands in its opening line:
 
 - ``python``: executed; all blocks of a page share their names.
-- ``bash``: executed line by line, ``vesalius …`` in this process. ``exit code N`` in the title says
-  how the last line ends.
+- ``bash`` or ``sh``: executed line by line, ``vesalius …`` in this process. ``exit code N`` in the
+  title says how the last line ends.
 - any block whose title is a file name: written to that file first.
 - ``yaml``, ``csv``, ``json``: read by the parsers that Vesalius reads such files with.
-- ``text title="Prints"``: lines that the block before printed, where ``…`` stands for anything.
+- ``text``, or no language: only shown. ``text title="Prints"``: lines that the block before
+  printed, where ``…`` stands for anything.
 - a title that begins with ``Needs``: not executed; test_pages.py counts these.
 """
 
@@ -65,7 +67,7 @@ class Block:
     @property
     def is_shell(self) -> bool:
         """Whether it holds command lines; the front page's have no language."""
-        return self.language == "bash" or (
+        return self.language in {"bash", "sh"} or (
             not self.language and self.text.startswith(("vesalius ", "make "))
         )
 
