@@ -25,7 +25,7 @@ _LEFT_OVER = re.compile(r"<m[io][^>]*>(?P<what>\\[a-zA-Z]+|&)</m[io]>|<mo ?/>")
 # common TeX that it does not know, in words that it knows
 _SAME = (
     (re.compile(r"\{aligned\}"), "{align*}"),
-    (re.compile(r"\\arg\s*\\(max|min)\b"), r"\\arg\1"),
+    (re.compile(r"\\arg\s*\\(max|min)(?![a-zA-Z])"), r"\\arg\1"),
     (re.compile(r"\\operatorname\*?\{arg(?:\\[,;]|\s)*(max|min)\}"), r"\\arg\1"),
     (re.compile(r"\\operatorname\*"), r"\\operatorname"),
 )
@@ -39,6 +39,7 @@ _FIRST = {
 # without them "log p" has no gap and "Dice(A)" has a wide one
 _FUNCTION = re.compile(r"<mi>(log|ln|exp|cos|sin|tan|det|dim|tr)</mi>")
 _BAR = re.compile(r"<mo>(&#x0007C;|&#x02016;)</mo>")  # around a size or a norm
+_COLON = re.compile(r"<m[io]>(:|&#x0003A;)</m[io]>")  # "such that"
 _WORD = re.compile(r"<mo>([A-Za-z][A-Za-z0-9 @-]+)</mo>")
 
 
@@ -78,6 +79,7 @@ def mathml(tex: str, /, *, display: str = "inline") -> str:
     drawn = _VARIANT.sub(_character, drawn)
     drawn = _FUNCTION.sub(r'<mo lspace="0.17em" rspace="0.17em">\1</mo>', drawn)
     drawn = _BAR.sub(r'<mo lspace="0" rspace="0" stretchy="false">\1</mo>', drawn)
+    drawn = _COLON.sub(r'<mo lspace="0.28em" rspace="0.28em">\1</mo>', drawn)
     drawn = _WORD.sub(r'<mo lspace="0.17em" rspace="0">\1</mo>', drawn)
     return drawn.replace("<math ", f'<math alttext="{html.escape(tex)}" ', 1)
 

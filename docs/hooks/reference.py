@@ -54,6 +54,13 @@ def pages() -> dict[str, str]:
             _directives(stats, stats.__all__),
         ),
         "errors.md": _module("Errors", "vesalius.errors"),
+        "error-codes.md": _page(
+            "Error codes",
+            "Every problem with a file or a row carries one of these codes, which stay the same "
+            "across versions. `vesalius check` prints them; in Python a `DataError` has one as "
+            "`reason`.",
+            [_reasons_table()],
+        ),
     }
 
 
@@ -84,12 +91,21 @@ def _directives(package: object, names: Sequence[str], /) -> Iterator[str]:
             yield f"::: {module}.{value.__name__}"
 
 
+def _reasons_table() -> str:
+    from vesalius.data.reading import REASONS
+
+    rows = [f"| `{code}` | {meaning} |" for code, meaning in REASONS.items()]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
 def _metrics_table() -> str:
     from vesalius import metrics
+    from vesalius.report.glossary import glossary
 
+    directions = {term.name: term.direction for term in glossary(metrics.METRICS)}
     rows = [
-        "| name in results | computed by | unit | range | better | source |",
-        "|---|---|---|---|---|---|",
+        "| name in results | computed by | range | better | source |",
+        "|---|---|---|---|---|",
     ]
     for name, info in metrics.METRICS.items():
         whole = inspect.unwrap(getattr(info.function, "func", info.function))  # of a partial
@@ -98,7 +114,8 @@ def _metrics_table() -> str:
             computed = f"[{computed}][{whole.__module__}.{whole.__name__}]"
         elif whole.__name__.endswith("_defined"):  # of one value a row
             computed = whole.__name__.removesuffix("_defined") + " of the rows' values"
-        better = "higher" if info.higher_is_better else "lower"
+        better = directions[name].removesuffix(" is better")
         span = f"{info.low:g} – {info.high:g}".replace("inf", "∞").replace("-", "−")
-        rows.append(f"| `{name}` | {computed} | {info.unit} | {span} | {better} | {info.source} |")
+        span += f" {info.unit}" if info.unit else ""
+        rows.append(f"| `{name}` | {computed} | {span} | {better} | {info.source} |")
     return "\n".join(rows)
