@@ -8,7 +8,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
+from vesalius.api import (
+    Request,
+    Result,
+    Settings,
+    choose_tasks,
+    evaluate_sources,
+    model_sources,
+    paired_differences,
+)
 from vesalius.commands.terminal import console, progress_bars
 from vesalius.data.opening import load_dataset
 from vesalius.engine import score
@@ -143,7 +151,11 @@ def _comparison_table(place: str, comparisons: Sequence[Comparison]) -> Table:
 def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbnails: bool) -> None:
     """Write the page, or print or write tables."""
     if form == "html":
-        page = write_report(runs, out or runs[0] / "report.html", thumbnails=thumbnails)
+        with progress_bars() as progress:
+            compared = paired_differences(runs, progress=progress)
+        page = write_report(
+            runs, out or runs[0] / "report.html", thumbnails=thumbnails, comparisons=compared
+        )
         console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
         return
     if form not in _TABLES:

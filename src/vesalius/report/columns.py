@@ -122,9 +122,7 @@ def _axis(rows: Sequence[MetricRow]) -> Axis:
     return forest_axis(name, [row.estimate for row in rows])
 
 
-def _rank_of(
-    row: MetricRow, standing: Standing | None, known: Mapping[str, Rank]
-) -> Rank | None:
+def _rank_of(row: MetricRow, standing: Standing | None, known: Mapping[str, Rank]) -> Rank | None:
     """The rank of a headline, when that is what was compared."""
     if standing is None or row.estimate.metric != standing.metric:
         return None
@@ -170,9 +168,7 @@ def _told_apart(
     return [f"Not told apart from it: {', '.join(like)}. It is told apart from the others."]
 
 
-def _figure(
-    contenders: Sequence[Contender], metric: str, about: Circumstances
-) -> Figure | None:
+def _figure(contenders: Sequence[Contender], metric: str, about: Circumstances) -> Figure | None:
     """Value against parameters, or against time where the parameters of a model are not known."""
     counts = {
         one.entry.cell.model: about.models.get(one.entry.cell.model, {}).get("n_parameters")
