@@ -17,7 +17,7 @@ ORACLE := $(ORACLE_ENV)/done-$(DEPENDENCIES)
 # the packages that drive Chromium, reused until the lock file changes
 BROWSER := tests/browser/node_modules/.package-lock.json
 
-.PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser screenshots oracle format
+.PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser oracle format
 
 demo: $(CORE)          ## the embedded default: miniature checkpoints × synthetic cohort, offline
 	$(PY) -m vesalius demo --out demo-run
@@ -33,6 +33,7 @@ realdata: $(DEV)       ## tests on real images, which must lie in ../shared/data
 browser: $(DEV) $(BROWSER)  ## tests of the report in headless Chromium
 	$(PY) -m pytest -m browser
 
+.PHONY: screenshots
 screenshots: demo $(BROWSER)  ## docs/img/report_*.png from the demo
 	$(PY) scripts/screenshots.py demo-run
 
