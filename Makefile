@@ -1,5 +1,6 @@
 # Everything a user, a developer or CI runs. Needs Python 3.11 or newer, make and a package index;
-# once .venv is complete, nothing here opens the network.
+# once .venv is complete, nothing here opens the network. The browser targets also need Chromium,
+# Node.js 20 or newer and npm.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -15,6 +16,9 @@ ORACLE := $(ORACLE_ENV)/done-$(DEPENDENCIES)
 RAY_ENV := $(VENV)/ray
 RAY := $(RAY_ENV)/done-$(DEPENDENCIES)
 
+# the packages that drive Chromium, reused until the lock file changes
+BROWSER := tests/browser/node_modules/.package-lock.json
+
 .PHONY: demo setup test lint types imports docs bench notebook notebook-check minis clean realdata browser oracle ray format
 
 demo: $(CORE)          ## the embedded default: miniature checkpoints × synthetic cohort, offline
@@ -28,8 +32,12 @@ test: $(DEV)           ## the whole test suite with coverage
 realdata: $(DEV)       ## tests on real images, which must lie in ../shared/data
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m realdata
 
-browser: $(DEV)        ## tests of the report in headless Chromium
+browser: $(DEV) $(BROWSER)  ## tests of the report in headless Chromium
 	$(PY) -m pytest -m browser
+
+.PHONY: screenshots
+screenshots: demo $(BROWSER)  ## docs/img/report_*.png from the demo
+	$(PY) scripts/screenshots.py demo-run
 
 oracle: $(ORACLE)      ## tests against open_clip and hi-ml, which live in an environment of their own
 	$(ORACLE_ENV)/bin/python -m pytest -m oracle tests/oracle
@@ -69,7 +77,7 @@ minis: $(DEV)          ## train the miniature checkpoints anew
 	$(PY) scripts/train_minis.py
 
 clean:
-	rm -rf $(VENV) demo-run build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) tests/browser/node_modules demo-run build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
 $(CORE): | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
@@ -94,6 +102,10 @@ $(RAY): $(DEV)
 	$(PY) -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' \
 	  > "$$($(RAY_ENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/beside.pth"
 	$(RAY_ENV)/bin/python -m pip install --quiet --constraint constraints.txt 'ray>=2.60'
+	@touch $@
+
+$(BROWSER): tests/browser/package-lock.json
+	npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(VENV)/bin/python:

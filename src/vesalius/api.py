@@ -18,6 +18,7 @@ from vesalius.engine.progress import Progress, no_progress
 from vesalius.engine.sharding import Shard
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.models.naming import split_options
+from vesalius.ranking import paired_differences
 from vesalius.records import Json, ModelCard, Outcome, RunSpec
 from vesalius.report.display import HEADLINES, headlines, matrix_html, metric_table
 from vesalius.report.exports import to_markdown
@@ -89,9 +90,10 @@ class Result:
         return self.run.outcomes
 
     def report(self, path: str | Path | None = None, /, *, thumbnails: bool = True) -> Path:
-        """Write the HTML report, by default into the run folder."""
+        """Write the HTML report, by default into the run folder, with its models compared."""
         out = Path(path) if path is not None else self.path / "report.html"
-        return write_report([self.path], out, thumbnails=thumbnails)
+        compared = paired_differences([self.path])
+        return write_report([self.path], out, thumbnails=thumbnails, comparisons=compared)
 
     def _repr_html_(self) -> str:
         return str(matrix_html(self.run))

@@ -22,6 +22,7 @@ from vesalius.data.opening import load_dataset
 from vesalius.engine import Grid, ShardEnd, score
 from vesalius.engine.sharding import Shard, parse_shard
 from vesalius.errors import UsageError, did_you_mean
+from vesalius.ranking import paired_differences
 from vesalius.records import Failed, Json
 from vesalius.report.console import summary
 from vesalius.report.exports import to_csv, to_latex, to_markdown
@@ -151,7 +152,11 @@ def score_command(run_folder: Path) -> bool:
 def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbnails: bool) -> None:
     """Write the page, or print or write tables."""
     if form == "html":
-        page = write_report(runs, out or runs[0] / "report.html", thumbnails=thumbnails)
+        with progress_bars() as progress:
+            compared = paired_differences(runs, progress=progress)
+        page = write_report(
+            runs, out or runs[0] / "report.html", thumbnails=thumbnails, comparisons=compared
+        )
         console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
         return
     if form not in TABLES:
