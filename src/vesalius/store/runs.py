@@ -139,7 +139,7 @@ class RunFolder:
 
     def __init__(self, path: Path, /) -> None:
         self.path = make_folder(path)
-        for folder in ("predictions", "images", "maps"):
+        for folder in ("predictions", "images", "maps", "volumes"):
             remove_leftovers(path / folder)
         self._journal = Journal(path / "journal")
         for journal in sorted((path / "journal").glob("*.jsonl")):
