@@ -13,6 +13,9 @@ DEV := $(VENV)/dev-$(DEPENDENCIES)
 ORACLE_ENV := $(VENV)/oracle
 ORACLE := $(ORACLE_ENV)/done-$(DEPENDENCIES)
 
+# the packages that drive Chromium, reused until the lock file changes
+BROWSER := tests/browser/node_modules/.package-lock.json
+
 .PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser oracle format
 
 demo: $(CORE)          ## the embedded default: miniature checkpoints × synthetic cohort, offline
@@ -26,7 +29,7 @@ test: $(DEV)           ## the whole test suite with coverage
 realdata: $(DEV)       ## tests on real images, which must lie in ../shared/data
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m realdata
 
-browser: $(DEV)        ## tests of the report in headless Chromium
+browser: $(DEV) $(BROWSER)  ## tests of the report in headless Chromium
 	$(PY) -m pytest -m browser
 
 oracle: $(ORACLE)      ## tests against open_clip and hi-ml, which live in an environment of their own
@@ -60,7 +63,7 @@ minis: $(DEV)          ## train the miniature checkpoints anew
 	$(PY) scripts/train_minis.py
 
 clean:
-	rm -rf $(VENV) demo-run build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) tests/browser/node_modules demo-run build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
 $(CORE): | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
@@ -77,6 +80,10 @@ $(ORACLE):
 	$(ORACLE_ENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(ORACLE_ENV)/bin/python -m pip install --quiet --no-deps open_clip_torch==3.3.0 timm==1.0.31 \
 	  torchvision==0.28.0 hi-ml-multimodal==0.2.2 ftfy wcwidth
+	@touch $@
+
+$(BROWSER): tests/browser/package-lock.json
+	npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(VENV)/bin/python:

@@ -141,7 +141,7 @@ def compare(
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 2000,
     seed: Seed = 0,
 ) -> None:
-    """Paired differences between models on identical rows, corrected for multiplicity (Holm)."""
+    """Paired differences between models on identical rows, corrected per column (Holm)."""
     from vesalius.commands import evaluation
 
     evaluation.compare_command(runs, task=task, n_resamples=resamples, seed=seed)

@@ -1,9 +1,11 @@
 """Run folders that several report tests read."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from demo_run import build_run
+from headless import Browser, browser
 from payloads import hostile_names
 
 
@@ -17,3 +19,10 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with payloads in every free text."""
     return build_run(tmp_path_factory.mktemp("hostile") / "<b>run</b>", hostile_names(), n=40)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests of a session; what a page does stays in its own context."""
+    with browser() as started:
+        yield started

@@ -12,7 +12,7 @@ from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sourc
 from vesalius.commands.terminal import console, progress_bars
 from vesalius.data.opening import load_dataset
 from vesalius.engine import score
-from vesalius.engine.comparison import Comparison, compare_runs
+from vesalius.engine.comparison import compare_runs
 from vesalius.errors import UsageError, did_you_mean
 from vesalius.records import Failed, Json, Resampling
 from vesalius.report.console import MODEL_WIDTH, summary
@@ -20,6 +20,7 @@ from vesalius.report.exports import to_csv, to_latex, to_markdown
 from vesalius.report.page import write_report
 from vesalius.report.sources import read_results
 from vesalius.spec_file import SpecFile
+from vesalius.stats import Comparison
 from vesalius.store.files import write_atomic
 
 _TABLES = ("csv", "latex", "markdown")

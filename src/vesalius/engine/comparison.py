@@ -11,19 +11,9 @@ import numpy as np
 
 from vesalius.engine.scoring import task_and_card
 from vesalius.records import Cell, Done, Predictions, Resampling
-from vesalius.stats import Difference, Statistic, holm, paired_difference
+from vesalius.stats import Comparison, Difference, Statistic, holm, paired_difference
 from vesalius.store.runs import Run, read_predictions, read_run
 from vesalius.tasks import Scored
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """First minus second on the headline metric; `p_holm` is corrected over all comparisons."""
-
-    first: Cell
-    second: Cell
-    difference: Difference
-    p_holm: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +32,8 @@ def compare_runs(
 
     The metric is the task's headline, the first that it scores. Controls are left out, and a
     cell that stands in several runs counts once. Cells of different data or prompts never meet.
+    p values are corrected over the pairs of one dataset, task and protocol: a claim about a column
+    does not weaken because other columns were looked at too.
     """
     places: dict[tuple[str, ...], dict[str, _Entry]] = {}
     for path in runs:
@@ -55,17 +47,21 @@ def compare_runs(
                     outcome.task_card,
                 )
                 places.setdefault(place, {}).setdefault(entry.fingerprint, entry)
-    found = [
-        (one, other, _difference(one, other, resampling))
-        for entries in places.values()
-        for one, other in combinations(_distinct(entries.values()), 2)
-        if one.keys == other.keys
-    ]
-    adjusted = holm([difference.p_value for *_, difference in found])
     return tuple(
-        Comparison(one.cell, other.cell, difference, float(p))
-        for (one, other, difference), p in zip(found, adjusted, strict=True)
+        comparison
+        for entries in places.values()
+        for comparison in _column(list(_distinct(entries.values())), resampling)
     )
+
+
+def _column(entries: Sequence[_Entry], resampling: Resampling) -> Iterator[Comparison]:
+    """Every pair with identical rows; the p values are corrected over these pairs."""
+    pairs = [(one, other) for one, other in combinations(entries, 2) if one.keys == other.keys]
+    differences = [_difference(one, other, resampling) for one, other in pairs]
+    p_values = [difference.p_value for difference in differences]
+    n_comparisons = int(np.count_nonzero(~np.isnan(p_values)))
+    for (one, other), difference, p in zip(pairs, differences, holm(p_values), strict=True):
+        yield Comparison(one.cell, other.cell, difference, float(p), n_comparisons)
 
 
 def _distinct(entries: Iterable[_Entry]) -> Iterator[_Entry]:
@@ -92,13 +88,15 @@ def _entry(run: Run, outcome: Done) -> _Entry:
 
 def _difference(one: _Entry, other: _Entry, resampling: Resampling) -> Difference:
     first, second = (_on_rows(entry.headline) for entry in (one, other))
-    return paired_difference(
+    found = paired_difference(
         first,
         second,
         groups=one.patients,
         metric=one.headline.metric,
         **dataclasses.asdict(resampling),
     )
+    estimate = replace(found.estimate, higher_is_better=one.headline.higher_is_better)
+    return replace(found, estimate=estimate)
 
 
 def _on_rows(scored: Scored) -> Statistic:

@@ -22,19 +22,33 @@ from vesalius.stats.row_functions import (
     Statistic,
     statistic,
 )
+from vesalius.stats.standings import (
+    Comparison,
+    Placed,
+    Standing,
+    letters_of,
+    standings,
+    tie_groups,
+)
 
 __all__ = [
     "ArrayStatistic",
     "BatchedStatistic",
+    "Comparison",
     "Difference",
     "DifferenceOf",
     "MeanOf",
+    "Placed",
     "Resamples",
+    "Standing",
     "Statistic",
     "bootstrap",
     "bootstrap_many",
     "holm",
+    "letters_of",
     "paired_difference",
     "resample",
+    "standings",
     "statistic",
+    "tie_groups",
 ]
