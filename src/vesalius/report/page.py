@@ -13,6 +13,8 @@ from vesalius.report.exports import to_csv
 from vesalius.report.figures import heat_level, swatch
 from vesalius.report.gallery import MAX_PICTURES, Pictures
 from vesalius.report.glossary import glossary
+from vesalius.report.sample_assets import SAMPLE_ASSETS, joined
+from vesalius.report.samples import sample_book
 from vesalius.report.sources import Results, read_results
 from vesalius.report.summary import findings, provenance, setting_rows, totals
 from vesalius.report.tables import (
@@ -23,9 +25,10 @@ from vesalius.report.tables import (
     matrices,
     text_of,
 )
+from vesalius.report.viewer import Viewer, find_viewer
 from vesalius.store.files import write_atomic
 
-_ASSETS = ("template.html", "sections.html", "page.css", "page.js")
+_ASSETS = ("template.html", "sections.html", "page.css", "page.js", *SAMPLE_ASSETS)
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "number": text_of,
     "interval": interval_text,
@@ -62,10 +65,12 @@ def render(results: Results, /, *, thumbnails: bool = True) -> str:
     pictures = Pictures(enabled=thumbnails)
     pages = _pages(results, made, pictures)
     assets = {name: asset(name) for name in _ASSETS}
-    style, script = assets["page.css"], assets["page.js"]
+    book = sample_book(results, pictures)
+    viewer = find_viewer() if book.volumes.embedded else Viewer()
+    style, script = (joined(assets, ending) for ending in (".css", ".js"))
     page = environment(assets, _FILTERS).get_template("template.html")
     return page.render(
-        policy=policy(style, script),
+        policy=policy(style, script, also=viewer.hash),
         style=Markup(style),  # noqa: S704 - the package's own file
         script=Markup(script),  # noqa: S704 - the package's own file
         csv=to_csv(results.metrics),
@@ -82,6 +87,8 @@ def render(results: Results, /, *, thumbnails: bool = True) -> str:
         pictures=pictures,
         picture_limit=MAX_PICTURES,
         thumbnails=thumbnails,
+        book=book,
+        viewer=viewer,
     )
 
 

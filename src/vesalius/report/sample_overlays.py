@@ -71,13 +71,12 @@ def masks_of(sheet: Sheet, good: np.ndarray, /, *, most: int) -> Masks:
         return Masks("")
     picked = able[chosen_rows(good[able], max(2, most // (len(sheet.answers) + 1)))]
     shelf = _Shelf()
-    names = ("width", "height", "reference", *(f"m{n}" for n in range(len(sheet.answers))))
+    names = ("reference", *(f"m{n}" for n in range(len(sheet.answers))))
     columns = {name: np.zeros(len(sheet.rows), dtype=np.int64) for name in names}
     for row in map(int, picked):
         frame = frames[row]
         assert frame is not None
         shape = mask_shape(frame)
-        columns["height"][row], columns["width"][row] = shape
         columns["reference"][row] = shelf.place(_reference(sheet.rows[row], shape))
         for number, mask in enumerate(_answers(sheet, row)):
             flat = None if mask is None else fitted(frame.plane(mask) > 0, shape) > 0

@@ -18,7 +18,7 @@ from vesalius.report.exports import visible
 from vesalius.report.gallery import Pictures
 from vesalius.report.packing import Words, pack, shares
 from vesalius.report.sample_answers import MEASURES, Answered, answers_of, plain_rows
-from vesalius.report.sample_overlays import MOST_MASKS, frames_of, masks_of, rectangles
+from vesalius.report.sample_overlays import MOST_MASKS, frames_of, mask_shape, masks_of, rectangles
 from vesalius.report.sample_rows import (
     Asked,
     Row,
@@ -174,13 +174,20 @@ class _Maker:
         return Block(cell, models, anchors, len(picked), tuple(notices), payload, masks)
 
     def _seen(self, sheet: Sheet) -> Columns:
-        """Numbers of pictures and volumes, one more each than in their names; 0 for none."""
+        """Numbers of pictures and volumes, one more each than in their names; sides of outlines.
+
+        All are 0 where there is none.
+        """
         names = [
             self.pictures.name(row.origin.run.path, row.origin.cell.dataset, row.asked.id)
             for row in sheet.rows
         ]
         picture = np.array([int(name[1:]) + 1 if name else 0 for name in names])
-        return {"picture": picture, "volume": self.volumes.numbers(sheet.rows)}
+        frames = frames_of(sheet.rows) if self.pictures.enabled else [None] * len(names)
+        shapes = [(0, 0) if frame is None else mask_shape(frame) for frame in frames]
+        height, width = np.array(shapes, dtype=np.int64).reshape(-1, 2).T
+        volume = self.volumes.numbers(sheet.rows)
+        return {"picture": picture, "volume": volume, "height": height, "width": width}
 
 
 def _left_out(n_shown: int, n_all: int, measure: str) -> str:
