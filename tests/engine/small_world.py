@@ -60,8 +60,12 @@ class Brightness:
 
     logit_scale = 10.0
 
-    def __init__(self, name: str = "brightness", weights: str = "1") -> None:
-        self.card = ModelCard(name=name, adapter="fake", weights={"angle": weights})
+    def __init__(
+        self, name: str = "brightness", weights: str = "1", *, miniature: bool = False
+    ) -> None:
+        self.card = ModelCard(
+            name=name, adapter="fake", weights={"angle": weights}, miniature=miniature
+        )
         self.n_encoded = 0
 
     def encode_images(self, images):

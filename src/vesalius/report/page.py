@@ -7,31 +7,39 @@ from markupsafe import Markup
 
 from vesalius.records import Json, MetricRow
 from vesalius.report.cells import CellPage, anchor_of, cell_page, failures
+from vesalius.report.columns import Circumstances, column_anchor, column_pages, matrix_ranks
 from vesalius.report.controls import control_title, is_control
 from vesalius.report.document import asset, environment, policy
-from vesalius.report.exports import to_csv
 from vesalius.report.figures import heat_level, swatch
 from vesalius.report.gallery import MAX_PICTURES, Pictures
 from vesalius.report.glossary import glossary
-from vesalius.report.sample_assets import SAMPLE_ASSETS, joined
-from vesalius.report.samples import sample_book
+from vesalius.report.matrix import matrices
+from vesalius.report.ranking import rankings
+from vesalius.report.rows_block import metric_choices, rows_block, subgroup_choices, view_block
+from vesalius.report.samples import SAMPLE_SCRIPTS, sample_book
 from vesalius.report.sources import Results, read_results
-from vesalius.report.summary import findings, provenance, setting_rows, totals
+from vesalius.report.summary import provenance, setting_rows, totals
 from vesalius.report.tables import (
     Entry,
     entries,
     group_by_cell,
     interval_text,
-    matrices,
+    span_text,
     text_of,
 )
 from vesalius.report.viewer import Viewer, find_viewer
+from vesalius.stats import Comparison
 from vesalius.store.files import write_atomic
 
-_ASSETS = ("template.html", "sections.html", "page.css", "page.js", *SAMPLE_ASSETS)
+_TEMPLATES = ("template.html", "sections.html", "overview.html", "samples.html")
+_STYLES = ("page.css", "matrix.css", "columns.css", "cells.css", "samples.css")
+# in the order in which they run
+_SCRIPTS = ("page.js", "rows.js", "matrix.js", "view.js", *SAMPLE_SCRIPTS)
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "number": text_of,
     "interval": interval_text,
+    "span": span_text,
+    "place": column_anchor,
     "anchor": anchor_of,
     "heat": heat_level,
     "swatch": swatch,
@@ -40,7 +48,13 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
 }
 
 
-def write_report(runs: Sequence[Path], out: Path, *, thumbnails: bool = True) -> Path:
+def write_report(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    thumbnails: bool = True,
+    comparisons: Sequence[Comparison] = (),
+) -> Path:
     """Write the report on one or several run folders to `out`; equal runs give equal bytes.
 
     Args:
@@ -48,6 +62,8 @@ def write_report(runs: Sequence[Path], out: Path, *, thumbnails: bool = True) ->
         out: the HTML file, replaced as a whole.
         thumbnails: embed small pictures of samples in retrieval galleries. They are patient
             images: switch them off for a page that leaves the house.
+        comparisons: paired differences between models of the run, for ranks and groups; none
+            where several runs are shown.
 
     Returns:
         `out`.
@@ -55,29 +71,29 @@ def write_report(runs: Sequence[Path], out: Path, *, thumbnails: bool = True) ->
     Raises:
         RunError: if a folder is not a run.
     """
-    write_atomic(out, render(read_results(runs), thumbnails=thumbnails).encode())
+    page = render(read_results(runs), thumbnails=thumbnails, comparisons=comparisons)
+    write_atomic(out, page.encode())
     return out
 
 
-def render(results: Results, /, *, thumbnails: bool = True) -> str:
+def render(
+    results: Results, /, *, thumbnails: bool = True, comparisons: Sequence[Comparison] = ()
+) -> str:
     """The page as text."""
     made = entries(results.outcomes, results.metrics)
     pictures = Pictures(enabled=thumbnails)
     pages = _pages(results, made, pictures)
-    assets = {name: asset(name) for name in _ASSETS}
     book = sample_book(results, pictures)
     viewer = find_viewer() if book.volumes.embedded else Viewer()
-    style, script = (joined(assets, ending) for ending in (".css", ".js"))
-    page = environment(assets, _FILTERS).get_template("template.html")
+    style, script = ("\n".join(map(asset, names)) for names in (_STYLES, _SCRIPTS))
+    templates = {name: asset(name) for name in _TEMPLATES}
+    page = environment(templates, _FILTERS).get_template("template.html")
     return page.render(
         policy=policy(style, script, also=viewer.hash),
         style=Markup(style),  # noqa: S704 - the package's own file
         script=Markup(script),  # noqa: S704 - the package's own file
-        csv=to_csv(results.metrics),
         results=results,
         totals=totals(made),
-        findings=findings(made),
-        matrices=matrices(made, models=results.models, datasets=results.datasets),
         pages=pages,
         controls=[entry for entry in made if entry.is_control],
         failures=failures(results.outcomes),
@@ -89,7 +105,32 @@ def render(results: Results, /, *, thumbnails: bool = True) -> str:
         thumbnails=thumbnails,
         book=book,
         viewer=viewer,
+        **_overview(results, made, comparisons),
     )
+
+
+def _overview(
+    results: Results, made: Sequence[Entry], comparisons: Sequence[Comparison]
+) -> dict[str, object]:
+    """The matrix with its view, and the columns."""
+    standings = rankings(comparisons, results.metrics)
+    about = Circumstances(comparisons, standings, results.models, results.outcomes)
+    columns = column_pages(made, about)
+    shown = matrices(made, models=results.models, datasets=results.datasets)
+    metrics = metric_choices(results.metrics)
+    subgroups = subgroup_choices(results.metrics, made)
+    return {
+        "matrices": shown,
+        "columns": columns,
+        "heads": {page.place: page for page in columns},
+        "ranks": matrix_ranks(columns),
+        "metrics": metrics,
+        "subgroups": subgroups,
+        "protocols": list(dict.fromkeys(c.protocol for one in shown for c in one.columns)),
+        "tasks": list(dict.fromkeys(c.task for one in shown for c in one.columns)),
+        "rows_block": rows_block(results.metrics),
+        "view_block": view_block(shown, metrics, subgroups),
+    }
 
 
 def _pages(results: Results, made: Sequence[Entry], pictures: Pictures) -> list[CellPage]:

@@ -267,29 +267,34 @@ const sampleTable = (function () {
   }
   place("sample-presets").append(...sampleRules.PRESETS.map(presetButton));
 
-  /** Cells of the page link here; the address names the cell. */
-  function linkCells() {
-    for (const facts of index) {
-      for (const anchor of facts.anchors) {
-        const cell = place(anchor);
-        if (!cell) continue;
-        const line = element("p", undefined, "back"), link = element("a", "See the samples");
-        link.href = `#samples-${anchor}`;
-        line.append(link);
-        cell.append(line);
-      }
+  /** A cell that is opened links here; the address names the cell. */
+  function linkCell(anchor) {
+    const body = place(anchor);
+    if (!body || body.querySelector(".to-samples")) return;
+    const line = element("p", undefined, "back to-samples"), link = element("a", "See the samples");
+    link.href = `#samples-${anchor}`;
+    line.append(link);
+    body.append(line);
+  }
+
+  function linkCells(cell) {
+    const known = index.flatMap((one) => one.anchors);
+    function link() {
+      for (const anchor of known) if (cell.contains(place(anchor))) linkCell(anchor);
     }
+    cell.addEventListener("toggle", link);
+    link();
   }
 
   function followAddress() {
-    const anchor = location.hash.replace(/^#samples-/, "");
+    const anchor = vesalius.anchor().replace(/^samples-/, "");
     const number = index.findIndex((one) => one.anchors.includes(anchor));
     if (number < 0) return false;
     show(number, index[number].anchors.indexOf(anchor));
     place("samples").scrollIntoView();
     return true;
   }
-  linkCells();
+  document.querySelectorAll("details.cell").forEach(linkCells);
   window.addEventListener("hashchange", followAddress);
   if (!followAddress()) {
     const seen = new IntersectionObserver((entries) => {

@@ -34,6 +34,11 @@ from vesalius.report.sources import Results
 from vesalius.report.tables import task_rank
 from vesalius.store.runs import read_predictions
 
+SAMPLE_SCRIPTS = (  # in the order in which they run
+    "sample_store.js", "sample_cells.js", "sample_rules.js", "sample_picture.js",
+    "viewer_volume.js", "viewer_slices.js", "viewer_niivue.js", "viewer.js",
+    "sample_detail.js", "sample_table.js",
+)  # fmt: skip
 MOST_ANSWERS = 100_000  # rows times models, of one block
 MOST_ANSWERS_OF_ALL = 400_000
 MOST_PLACES = 5  # of a result list

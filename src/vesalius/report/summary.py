@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vesalius.records import Json
-from vesalius.report.tables import Entry, interval_text, text_of
+from vesalius.report.tables import Entry
 from vesalius.store.runs import Run
 
 MAX_PROBLEMS = 200
@@ -26,21 +26,6 @@ class Totals:
     n_controls: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The best model of one dataset, task and protocol, and whether it is told from controls."""
-
-    entry: Entry
-    n_models: int
-
-    @property
-    def text(self) -> str:
-        """Value with interval."""
-        assert self.entry.headline is not None
-        estimate = self.entry.headline.estimate
-        return f"{text_of(estimate.value)} {interval_text(estimate)}".rstrip()
-
-
 def totals(made: Sequence[Entry], /) -> Totals:
     """Count the entries."""
     shown = [entry for entry in made if not entry.is_control]
@@ -57,24 +42,6 @@ def totals(made: Sequence[Entry], /) -> Totals:
         n_judged=verdicts.count("clears") + verdicts.count("does not clear"),
         n_controls=len(made) - len(shown),
     )
-
-
-def findings(made: Sequence[Entry], /) -> tuple[Finding, ...]:
-    """The best model per dataset, task and protocol that has any value."""
-    columns: dict[tuple[str, str, str], list[Entry]] = {}
-    for entry in made:
-        if not entry.is_control and entry.headline is not None:
-            value = entry.headline.estimate.value
-            if value == value:  # noqa: PLR0124 - NaN has no rank
-                cell = entry.cell
-                columns.setdefault((cell.dataset, cell.task, cell.protocol), []).append(entry)
-    return tuple(Finding(max(group, key=_rank), len(group)) for group in columns.values())
-
-
-def _rank(entry: Entry) -> float:
-    assert entry.headline is not None
-    estimate = entry.headline.estimate
-    return estimate.value if estimate.higher_is_better else -estimate.value
 
 
 @dataclass(frozen=True, slots=True)

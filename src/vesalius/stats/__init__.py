@@ -19,6 +19,7 @@ from vesalius.stats.row_functions import (
     BatchedStatistic,
     DifferenceOf,
     MeanOf,
+    OnRows,
     Statistic,
     statistic,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Difference",
     "DifferenceOf",
     "MeanOf",
+    "OnRows",
     "Placed",
     "Resamples",
     "Standing",

@@ -87,6 +87,27 @@ class DifferenceOf:
         return np.asarray(first - second)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OnRows:
+    """A statistic of some of the rows, as a function of all of them: others are left out.
+
+    Resamples are of the patients of all rows, so that statistics of different rows are paired.
+    """
+
+    statistic: Statistic
+    rows: np.ndarray
+
+    def __call__(self, rows: np.ndarray, /) -> float:
+        """Value on those of these rows that it speaks of."""
+        return self.statistic(rows[np.isin(rows, self.rows)])
+
+    def batched(self, weights: Float[np.ndarray, "b n"], /) -> Float[np.ndarray, " b"]:
+        """Value per resample; other rows are drawn zero times."""
+        inside = np.zeros(weights.shape[1], dtype=bool)
+        inside[self.rows] = True
+        return evaluate(self.statistic, np.where(inside, weights, 0))
+
+
 def evaluate(statistic: Statistic, weights: Float[np.ndarray, "b n"], /) -> Float[np.ndarray, " b"]:
     """The statistic in every resample, at once where it can."""
     if isinstance(statistic, BatchedStatistic):

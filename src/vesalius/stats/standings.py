@@ -130,17 +130,19 @@ def tie_groups(names: Sequence[str], different: Collection[frozenset[str]], /) -
     """
     if len(set(names)) != len(names):
         raise InputError(f"expected different names, got {list(names)!r}")
-    groups = {frozenset(names)} if names else set()
-    for pair in different:
-        if len(pair) != 2 or not pair <= set(names):
-            raise InputError(f"expected pairs of {list(names)!r}, got {sorted(pair)!r}")
-        groups = _split(groups, pair)
     place = {name: number for number, name in enumerate(names)}
-    ordered = sorted(groups, key=lambda group: sorted(place[name] for name in group))
-    return {
-        name: "".join(_letter(number) for number, group in enumerate(ordered) if name in group)
-        for name in names
-    }
+    groups = [(1 << len(names)) - 1] if names else []
+    for pair in different:
+        if len(pair) != 2 or not pair <= place.keys():
+            raise InputError(f"expected pairs of {list(names)!r}, got {sorted(pair)!r}")
+        one, other = (1 << place[name] for name in pair)
+        groups = _split(groups, one, other)
+    members = sorted([n for n in range(len(names)) if group >> n & 1] for group in groups)
+    letters: dict[str, str] = dict.fromkeys(names, "")
+    for number, group_members in enumerate(members):
+        for n in group_members:
+            letters[names[n]] += _letter(number)
+    return letters
 
 
 def letters_of(text: str, /) -> tuple[str, ...]:
@@ -152,12 +154,15 @@ def letters_of(text: str, /) -> tuple[str, ...]:
     return tuple(_LETTER.findall(text))
 
 
-def _split(groups: set[frozenset[str]], pair: frozenset[str]) -> set[frozenset[str]]:
-    """No group holds both of the pair any more; a group within another one is absorbed."""
-    kept = {group for group in groups if not pair <= group}
-    halves = {group - {name} for group in groups - kept for name in pair}
-    found = kept | halves
-    return {group for group in found if not any(group < other for other in found)}
+def _split(groups: Sequence[int], one: int, other: int) -> list[int]:
+    """Groups, as sets of bits, none of which holds both; one within another is absorbed."""
+    both = one | other
+    kept = [group for group in groups if group & both != both]
+    halves = {group & ~bit for group in groups if group & both == both for bit in (one, other)}
+    rivals = [*kept, *halves]
+    # only a half can lie within another group: those kept did not lie within the whole one
+    new = [h for h in halves if not any(h & rival == h and h != rival for rival in rivals)]
+    return kept + [half for half in new if half not in kept]
 
 
 def _letter(number: int) -> str:
