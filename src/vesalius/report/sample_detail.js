@@ -166,13 +166,12 @@ const sampleDetail = (function () {
     if (block.header.classes.length) main.append(scores(block, row, how.models));
     if (how.models.some((m) => block.has(`m${m}:found`))) main.append(searches(block, row, how.models));
     const volume = volumeButton(block, row, how.models);
-    if (volume) main.append(volume);
     place("sample-title").textContent = `${block.word("id", row)} (${how.position + 1} of ${how.total})`;
     place("sample-before").disabled = how.position === 0;
     place("sample-after").disabled = how.position === how.total - 1;
     side.append(await samplePicture.stage(block, row, how.models[0]));
     if (mine !== turn) return; // another row was asked for meanwhile
-    place("sample-body").replaceChildren(side, main);
+    place("sample-body").replaceChildren(side, main, ...(volume ? [volume] : []));
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
     place("sample-title").focus();

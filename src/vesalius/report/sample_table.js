@@ -268,22 +268,13 @@ const sampleTable = (function () {
   place("sample-presets").append(...sampleRules.PRESETS.map(presetButton));
 
   /** A cell that is opened links here; the address names the cell. */
-  function linkCell(anchor) {
-    const body = place(anchor);
-    if (!body || body.querySelector(".to-samples")) return;
+  function linkFrom(cell) {
+    const body = cell.querySelector(".body"), known = index.some((one) => one.anchors.includes(cell.id));
+    if (!known || !body || body.querySelector(".to-samples")) return;
     const line = element("p", undefined, "back to-samples"), link = element("a", "See the samples");
-    link.href = `#samples-${anchor}`;
+    link.href = `#samples-${cell.id}`;
     line.append(link);
     body.append(line);
-  }
-
-  function linkCells(cell) {
-    const known = index.flatMap((one) => one.anchors);
-    function link() {
-      for (const anchor of known) if (cell.contains(place(anchor))) linkCell(anchor);
-    }
-    cell.addEventListener("toggle", link);
-    link();
   }
 
   function followAddress() {
@@ -294,7 +285,9 @@ const sampleTable = (function () {
     place("samples").scrollIntoView();
     return true;
   }
-  document.querySelectorAll("details.cell").forEach(linkCells);
+  for (const cell of document.querySelectorAll("details.cell")) {
+    cell.addEventListener("toggle", () => linkFrom(cell));
+  }
   window.addEventListener("hashchange", followAddress);
   if (!followAddress()) {
     const seen = new IntersectionObserver((entries) => {

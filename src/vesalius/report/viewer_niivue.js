@@ -53,15 +53,18 @@ const viewerNiivue = (function () {
 
   /** Put a canvas into a place; `how` is read at every `draw`. */
   async function mount(place, volume, how) {
-    const { Niivue, SHOW_RENDER } = await library();
+    const { Niivue, SHOW_RENDER, MULTIPLANAR_TYPE } = await library();
     const canvas = element("canvas", undefined, "niivue");
     canvas.setAttribute("aria-label", "Volume in three planes and in 3D; drag to turn, click to move the cross");
     canvas.setAttribute("role", "img");
-    place.append(canvas);
+    const frame = element("div", undefined, "niivue-frame"); // the library fills its parent
+    frame.append(canvas);
+    place.append(frame);
     const view = new Niivue({
       isRadiologicalConvention: true, sagittalNoseLeft: true, loadingText: "", logLevel: "silent",
       backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.5], isColorbar: false, dragAndDropEnabled: false,
-      multiplanarShowRender: SHOW_RENDER ? SHOW_RENDER.ALWAYS : 1,
+      multiplanarShowRender: SHOW_RENDER.ALWAYS, multiplanarLayout: MULTIPLANAR_TYPE.GRID,
+      crosshairWidthUnit: "percent", crosshairWidth: 0.3,
     });
     await view.attachToCanvas(canvas);
     await addVolumes(view, volume);
@@ -72,7 +75,7 @@ const viewerNiivue = (function () {
       base.cal_min = how.level - how.window / 2;
       base.cal_max = how.level + how.window / 2;
       others.forEach((one, i) => { one.opacity = volume.layers[i].on ? how.opacity : 0; });
-      view.setCrosshairWidth(how.cross ? 1 : 0);
+      view.setCrosshairWidth(how.cross ? 0.3 : 0);
       view.updateGLVolume();
     }
     draw();
