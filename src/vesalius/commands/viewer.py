@@ -31,7 +31,7 @@ INTEGRITY = (
 MEMBER = "package/dist/niivue.umd.js"
 
 
-def fetch_viewer(archive: WebFile = ARCHIVE, /) -> bool:
+def fetch_viewer() -> bool:
     """Download NiiVue and keep its script; whether it is there.
 
     Raises:
@@ -43,7 +43,7 @@ def fetch_viewer(archive: WebFile = ARCHIVE, /) -> bool:
         _say("  is here already")
         return True
     with tempfile.TemporaryDirectory() as scratch:
-        path = download_file(archive, Path(scratch), arrived=_in_silence)
+        path = download_file(ARCHIVE, Path(scratch), arrived=_in_silence)
         bundle = bundle_of(path.read_bytes())
     folder = _writable()
     write_atomic(folder / BUNDLE, bundle)
