@@ -31,11 +31,10 @@ class Words:
 
     def place(self, text: str, /) -> int:
         """Number of a text, a new one if it was not there."""
-        shown = "\n".join(visible(line) for line in text.split("\n"))
-        if shown not in self._places:
-            self._places[shown] = len(self.texts)
-            self.texts.append(shown)
-        return self._places[shown]
+        if text not in self._places:
+            self._places[text] = len(self.texts)
+            self.texts.append("\n".join(visible(line) for line in text.split("\n")))
+        return self._places[text]
 
 
 def shares(values: Float[np.ndarray, " n"], /) -> Shaped[np.ndarray, " n"]:

@@ -28,7 +28,8 @@ def frames_of(rows: Sequence[Row], /) -> list[Frame | None]:
         run, dataset = row.origin.run.path, row.origin.cell.dataset
         place = (str(run), dataset, row.asked.id)
         if place not in known:
-            known[place] = read_frame(picture_path(run, dataset, row.asked.id))
+            path = picture_path(run, dataset, row.asked.id)
+            known[place] = read_frame(path) if path.is_file() else None
         found.append(known[place])
     return found
 

@@ -5,54 +5,57 @@ const sampleRules = (function () {
 
   /** For each row, over some of the models: right ones, judged ones, extremes, disagreement. */
   function summary(block, models, measure) {
+    const name = `${models.join()}:${measure.key}`;
+    block.summaries ||= new Map();
+    if (!block.summaries.has(name)) block.summaries.set(name, summed(block, models, measure));
+    return block.summaries.get(name);
+  }
+
+  function summed(block, models, measure) {
     const n = block.n;
-    const made = {
-      right: new Float64Array(n), judged: new Float64Array(n), low: new Float64Array(n).fill(NaN),
-      high: new Float64Array(n).fill(NaN), mean: new Float64Array(n),
-      sure: new Float64Array(n).fill(NaN), apart: new Float64Array(n).fill(NaN),
-    };
-    const count = new Float64Array(n);
+    const made = { right: new Uint16Array(n), judged: new Uint16Array(n), apart: new Float64Array(n).fill(NaN) };
+    for (const name of ["low", "high", "mean", "sure"]) made[name] = new Float64Array(n).fill(NaN);
+    const count = new Uint16Array(n), total = new Float64Array(n);
     const confidence = block.header.measures.find((one) => one.key === "confidence");
     for (const model of models) {
-      const verdicts = block.verdicts(model);
+      const verdicts = block.verdicts(model), values = block.values(model, measure);
+      const sure = confidence ? block.values(model, confidence) : null;
       for (let row = 0; row < n; row += 1) {
-        if (verdicts[row] <= RIGHT) made.judged[row] += 1;
-        if (verdicts[row] === RIGHT) made.right[row] += 1;
-        const value = block.value(model, measure, row);
+        const verdict = verdicts[row], value = values[row];
+        if (verdict <= RIGHT) made.judged[row] += 1;
+        if (verdict === RIGHT) made.right[row] += 1;
         if (value === value) {
           if (!(made.low[row] <= value)) made.low[row] = value;
           if (!(made.high[row] >= value)) made.high[row] = value;
-          made.mean[row] += value;
+          total[row] += value;
           count[row] += 1;
         }
-        if (confidence && verdicts[row] === WRONG) {
-          const sure = block.value(model, confidence, row);
-          if (sure === sure && !(made.sure[row] >= sure)) made.sure[row] = sure;
+        if (sure && verdict === WRONG && sure[row] === sure[row] && !(made.sure[row] >= sure[row])) {
+          made.sure[row] = sure[row];
         }
       }
     }
-    for (let row = 0; row < n; row += 1) made.mean[row] = count[row] ? made.mean[row] / count[row] : NaN;
-    disagreement(block, models, made);
+    for (let row = 0; row < n; row += 1) if (count[row]) made.mean[row] = total[row] / count[row];
+    disagreement(block, models, made.apart);
     return made;
   }
 
   /** Share of answers that differ from the most frequent one; without answers, of verdicts. */
-  function disagreement(block, models, made) {
+  function disagreement(block, models, apart) {
     const worded = models.some((model) => block.has(`m${model}:answer`));
-    if (models.length < 2) return;
+    const verdicts = models.map((model) => block.verdicts(model));
+    const said = worded ? models.map((model) => block.get(`m${model}:answer`)) : verdicts;
+    const counts = (i, row) => (worded ? verdicts[i][row] !== NO_ROW : verdicts[i][row] <= RIGHT);
     for (let row = 0; row < block.n; row += 1) {
-      const seen = new Map();
       let total = 0, most = 0;
-      for (const model of models) {
-        const verdict = block.verdicts(model)[row];
-        const said = worded ? block.get(`m${model}:answer`)[row] : verdict;
-        if (verdict === NO_ROW || (!worded && verdict > RIGHT)) continue;
-        const times = (seen.get(said) || 0) + 1;
-        seen.set(said, times);
+      for (let i = 0; i < models.length; i += 1) {
+        if (!counts(i, row)) continue;
+        let same = 0;
+        for (let j = 0; j < models.length; j += 1) if (counts(j, row) && said[j][row] === said[i][row]) same += 1;
         total += 1;
-        if (times > most) most = times;
+        if (same > most) most = same;
       }
-      if (total > 1) made.apart[row] = 1 - most / total;
+      if (total > 1) apart[row] = 1 - most / total;
     }
   }
 

@@ -56,20 +56,27 @@ const sampleStore = (function () {
   function block(facts, number, packed) {
     const { header, get, has } = packed;
     const n = get("id").length;
-    const starts = new Map();
+    const starts = new Map(), whole = new Map();
 
     function word(name, row) {
       return header.words[get(name)[row]];
     }
-    function value(model, measure, row) {
-      const stored = get(`m${model}:${measure.key}`)[row];
-      if (measure.rank) return stored || NaN;
-      return stored === UNDEFINED ? NaN : stored / FINEST;
-    }
+    /** All values of a model at once, kept for the next question. */
     function values(model, measure) {
-      const made = new Float64Array(n);
-      for (let row = 0; row < n; row += 1) made[row] = value(model, measure, row);
-      return made;
+      const name = `m${model}:${measure.key}`;
+      if (!whole.has(name)) {
+        const stored = get(name), made = new Float64Array(n);
+        for (let row = 0; row < n; row += 1) {
+          const one = stored[row];
+          if (measure.rank) made[row] = one || NaN;
+          else made[row] = one === UNDEFINED ? NaN : one / FINEST;
+        }
+        whole.set(name, made);
+      }
+      return whole.get(name);
+    }
+    function value(model, measure, row) {
+      return values(model, measure)[row];
     }
     function answer(model, row) {
       const place = has(`m${model}:answer`) ? get(`m${model}:answer`)[row] : 0;
