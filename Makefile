@@ -1,5 +1,6 @@
 # Everything a user, a developer or CI runs. Needs Python 3.11 or newer, make and a package index;
-# once .venv is complete, nothing here opens the network.
+# once .venv is complete, nothing here opens the network. The browser targets also need Chromium,
+# Node.js 20 or newer and npm.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -19,7 +20,7 @@ BROWSER := tests/browser/node_modules/.package-lock.json
 # asked for once per environment; without a network reports show volumes as plain slices
 VIEWER := $(VENV)/viewer-$(DEPENDENCIES)
 
-.PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser oracle format
+.PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser screenshots oracle format
 
 demo: $(CORE) $(VIEWER)  ## the embedded default: miniature checkpoints × synthetic cohort, offline
 	$(PY) -m vesalius demo --out demo-run
@@ -34,6 +35,9 @@ realdata: $(DEV)       ## tests on real images, which must lie in ../shared/data
 
 browser: $(DEV) $(BROWSER)  ## tests of the report in headless Chromium
 	$(PY) -m pytest -m browser
+
+screenshots: demo $(BROWSER)  ## docs/img/report_*.png from the demo
+	$(PY) scripts/screenshots.py demo-run
 
 oracle: $(ORACLE)      ## tests against open_clip and hi-ml, which live in an environment of their own
 	$(ORACLE_ENV)/bin/python -m pytest -m oracle tests/oracle

@@ -29,6 +29,15 @@ Runs = Annotated[list[Path], typer.Argument(help="One or more run folders.")]
 Pickles = typer.Option(
     "--allow-pickle-weights", help="Load .bin weights whose hash is not known beforehand."
 )
+OnlyTasks = Annotated[list[str] | None, typer.Option("--task", help="Only this task.")]
+OnlyDatasets = Annotated[list[str] | None, typer.Option("--dataset", help="Only this data set.")]
+OnlyProtocols = Annotated[list[str] | None, typer.Option("--protocol", help="Only this protocol.")]
+OneMetric = Annotated[str, typer.Option("--metric", help="By this metric; else the headline.")]
+Alpha = Annotated[float, typer.Option("--alpha", help="Family-wise error of one ranking.")]
+BoardFormat = Annotated[
+    str, typer.Option("--format", help="table, csv, parquet, latex, markdown or json.")
+]
+TableFile = Annotated[Path | None, typer.Option("--out", help="File; else standard output.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -135,16 +144,57 @@ def score(run_folder: Annotated[Path, typer.Argument(metavar="RUN")]) -> None:
 
 
 @app.command()
-def compare(
+def compare(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract names them
     runs: Runs,
-    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    task: OnlyTasks = None,
+    dataset: OnlyDatasets = None,
+    protocol: OnlyProtocols = None,
+    metric: OneMetric = "",
+    alpha: Alpha = 0.05,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 2000,
     seed: Seed = 0,
+    format: BoardFormat = "table",  # noqa: A002 - the word of the command line
+    out: TableFile = None,
 ) -> None:
-    """Paired differences between models on identical rows, corrected per column (Holm)."""
-    from vesalius.commands import evaluation
+    """Paired differences between models on identical rows, and who cannot be told apart.
 
-    evaluation.compare_command(runs, task=task, n_resamples=resamples, seed=seed)
+    p values are corrected over the comparisons of one data set, task and protocol (Holm).
+    """
+    from vesalius.commands import board_formats, comparing
+    from vesalius.ranking import choice_of
+
+    choice = choice_of(
+        task, dataset, protocol, metric=metric, alpha=alpha, resamples=resamples, seed=seed
+    )
+    comparing.compare_command(runs, choice, board_formats.Output(format, out))
+
+
+@app.command()
+def leaderboard(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract names them
+    places: Annotated[
+        list[Path], typer.Argument(metavar="RUN-OR-FOLDER", help="Run folders, or folders of them.")
+    ],
+    task: OnlyTasks = None,
+    dataset: OnlyDatasets = None,
+    protocol: OnlyProtocols = None,
+    metric: OneMetric = "",
+    alpha: Alpha = 0.05,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 2000,
+    seed: Seed = 0,
+    format: BoardFormat = "table",  # noqa: A002 - the word of the command line
+    out: TableFile = None,
+) -> None:
+    """Rank the models of many runs: one table a data set, task and protocol, ties marked.
+
+    [dim]vesalius leaderboard runs/ --task classification --format csv --out board.csv[/dim]
+    """
+    from vesalius.commands import board_formats, leaderboard
+    from vesalius.ranking import choice_of
+
+    choice = choice_of(
+        task, dataset, protocol, metric=metric, alpha=alpha, resamples=resamples, seed=seed
+    )
+    leaderboard.leaderboard_command(places, choice, board_formats.Output(format, out))
 
 
 @app.command()
@@ -200,7 +250,7 @@ def report(
     runs: Runs,
     out: Annotated[Path | None, typer.Option(help="File; standard output for tables.")] = None,
     format: Annotated[  # noqa: A002 - the word of the command line
-        str, typer.Option(help="html, csv, latex or markdown.")
+        str, typer.Option(help="html, csv, parquet, latex, markdown or hf (YAML for the hub).")
     ] = "html",
     thumbnails: Annotated[bool, typer.Option(help="Show small pictures of test images.")] = True,
 ) -> None:
@@ -208,6 +258,23 @@ def report(
     from vesalius.commands import evaluation
 
     evaluation.report_command(runs, out=out, form=format, thumbnails=thumbnails)
+
+
+@app.command()
+def log(
+    runs: Runs,
+    to: Annotated[str, typer.Option(help="mlflow or wandb, an extra of that name.")],
+    project: Annotated[str, typer.Option(help="Experiment or project.")] = "vesalius",
+    artifacts: Annotated[
+        bool, typer.Option("--artifacts", help="The report too, with its pictures of patients.")
+    ] = False,
+    online: Annotated[bool, typer.Option("--online", help="Allow a server elsewhere.")] = False,
+) -> None:
+    """Log every cell to an experiment tracker: on this computer, numbers only, unless told so."""
+    from vesalius.commands import trackers, tracking
+
+    where = trackers.Project(project, online)
+    tracking.log_command(runs, to=to, project=where, artifacts=artifacts)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as Pillow
 
 import vesalius as vs
-from vesalius.api import Settings, choose_tasks, model_sources, user_cache
+from vesalius.api import Settings, choose_tasks, model_sources, paired_differences, user_cache
 from vesalius.errors import InputError, UsageError
 from vesalius.records import TASKS, ModelCard
 
@@ -73,6 +73,30 @@ def test_a_model_of_ones_own_needs_no_registration(bars, tmp_path):
     assert auroc == 1.0
     assert "Mine" in result._repr_markdown_()
     assert result.report().is_file()
+
+
+def test_the_report_compares_the_models_of_a_run(bars, tmp_path):
+    """Two equal models share rank and letter; the page has their paired difference."""
+    result = vs.evaluate(
+        models=[Mine(), Mine()],
+        datasets=[bars],
+        tasks="classification",
+        out=tmp_path / "run",
+        settings=Settings(**{**QUICK, "protocols": ("zero-shot",)}, cache=tmp_path / "cache"),
+    )
+    (one,) = paired_differences([result.path])
+    assert {one.first.model, one.second.model} == {"Mine", "Mine-2"}
+    assert one.difference.estimate.value == 0.0
+    assert one.difference.estimate.n_resamples == 20
+    page = result.report().read_text()
+    assert "cannot be told apart" in page
+    assert page.count("1=") >= 2
+    twice = paired_differences([result.path, result.path])
+    assert {(o.first.model, o.second.model) for o in twice} >= {("Mine (run 1)", "Mine-2 (run 1)")}
+    for predictions in result.path.glob("predictions/**/*.parquet"):
+        predictions.unlink()
+    assert paired_differences([result.path]) == ()
+    assert "No paired comparison was made" in result.report().read_text()
 
 
 def test_an_object_without_a_card_is_never_taken_for_an_earlier_one(bars, tmp_path):

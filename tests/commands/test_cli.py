@@ -137,12 +137,13 @@ def test_score_command_leaves_the_metrics_as_they_are(finished):
 
 
 def test_compare_prints_every_pair_once(finished):
-    """Two models at two protocols are two comparisons, with corrected p values."""
+    """Two models at two protocols are two comparisons, each below its ranking."""
     done = call("compare", finished[0], "--resamples", 50)
     assert done.exit_code == 0, done.output
-    assert "Holm p" in done.output
-    rows = [line for line in done.output.splitlines() if "mini:clip" in line]
-    assert len(rows) == 2
+    assert done.output.count("  Holm p ") == 2
+    rows = [line for line in done.output.splitlines() if line.startswith(" mini:clip ")]
+    assert len([line for line in rows if "mini:pubmedclip" in line]) == 2
+    assert done.output.count("(Holm, 1 comparison)") == 2
 
 
 def test_compare_can_be_narrowed_to_a_task(finished):
@@ -150,6 +151,61 @@ def test_compare_can_be_narrowed_to_a_task(finished):
     done = call("compare", finished[0], "--resamples", 50, "--task", "retrieval")
     assert "retrieval" in done.output
     assert "classification" not in done.output
+
+
+@pytest.mark.parametrize("command", ["compare", "leaderboard"])
+def test_rankings_name_what_is_not_there(finished, command):
+    """A misspelt task, metric, format or protocol is no empty table."""
+    for option, wrong, right in (
+        ("--task", "retrieva", "did you mean 'retrieval'"),
+        ("--metric", "recall@55", "did you mean 'recall@5'"),
+        ("--protocol", "embeding", "did you mean 'embedding'"),
+        ("--format", "cvs", "did you mean 'csv'"),
+        ("--alpha", "5", "expected 0 < alpha < 1"),
+    ):
+        done = call(command, finished[0], "--resamples", 20, option, wrong)
+        assert done.exit_code != 0
+        assert right in str(done.exception), option
+
+
+@pytest.mark.parametrize("command", ["compare", "leaderboard"])
+@pytest.mark.parametrize(
+    ("form", "sign"),
+    [("csv", "dataset,dataset_digest"), ("latex", r"\toprule"), ("markdown", "| ---"),
+     ("json", '"dataset_digest"')],
+)  # fmt: skip
+def test_rankings_are_written_in_every_format(finished, tmp_path, command, form, sign):
+    """To standard output, and the same into a file."""
+    done = call(command, finished[0], "--resamples", 50, "--format", form)
+    assert done.exit_code == 0, done.output
+    assert sign in done.stdout
+    written = call(
+        command, finished[0], "--resamples", 50, "--format", form, "--out", tmp_path / "t"
+    )
+    assert written.stdout == ""
+    assert (tmp_path / "t").read_text() == done.stdout
+
+
+@pytest.mark.parametrize("command", ["compare", "leaderboard"])
+def test_binary_tables_need_a_file(finished, tmp_path, command):
+    """Parquet never goes to a terminal, and a table for the terminal never into a file."""
+    refused = call(command, finished[0], "--format", "parquet")
+    assert "binary: expected --out FILE" in str(refused.exception)
+    refused = call(command, finished[0], "--out", tmp_path / "x")
+    assert "--out needs --format" in str(refused.exception)
+    done = call(command, finished[0], "--resamples", 50, "--format", "parquet",
+                "--out", tmp_path / "t.parquet")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "t.parquet").read_bytes().startswith(b"PAR1")
+
+
+def test_leaderboard_finds_runs_below_a_folder(finished):
+    """The parent of a run folder is the run folder, and two protocols are two tables."""
+    done = call("leaderboard", finished[0].parent, "--resamples", 50)
+    assert done.exit_code == 0, done.output
+    assert done.output.count(" Rank  Model ") == 2
+    assert "miniature" in done.output
+    assert max(len(line) for line in done.output.splitlines()) <= 80
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from small_world import Brightness, squares, write_squares
 
 from vesalius.data.manifest import load_dataset
 from vesalius.engine import Grid, ModelSource, run, score
+from vesalius.engine.info import model_info
 from vesalius.errors import ModelError, UsageError
 from vesalius.records import Cell, Done, Failed, NotApplicable, RunSpec
 from vesalius.store.pictures import picture_path
@@ -291,6 +292,17 @@ def test_run_json_says_what_made_the_numbers(finished):
     text = json.dumps(info)
     assert os.uname().nodename not in text
     assert str(Path.home()) not in text
+
+
+def test_run_json_has_the_size_of_a_model_that_knows_it():
+    """What the report draws cost by; nothing is made up for a model that does not say."""
+
+    class Sized(Brightness):
+        n_parameters = 12
+
+    assert model_info(Sized().card, Sized())["n_parameters"] == 12
+    assert "n_parameters" not in model_info(Sized().card, None)
+    assert "n_parameters" not in model_info(Brightness().card, Brightness())
 
 
 def test_exact_duplicates_across_splits_are_listed(tmp_path):

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vesalius.errors import InputError
@@ -63,6 +63,7 @@ def test_letters_at_the_edges(names, different, expected):
     assert tie_groups(names, different) == expected
 
 
+@settings(deadline=None)
 @given(relations())
 def test_a_letter_is_shared_exactly_by_those_that_do_not_differ(relation):
     """The definition, for every pair."""
@@ -74,6 +75,7 @@ def test_a_letter_is_shared_exactly_by_those_that_do_not_differ(relation):
         assert bool(shared) == (frozenset({one, other}) not in different)
 
 
+@settings(deadline=None)
 @given(relations())
 def test_groups_are_the_maximal_sets_without_a_difference(relation):
     """Against brute force: no group is missing, and none lies within another (absorption)."""
@@ -82,6 +84,7 @@ def test_groups_are_the_maximal_sets_without_a_difference(relation):
     assert sorted(map(sorted, found.values())) == sorted(map(sorted, cliques(names, different)))
 
 
+@settings(deadline=None)
 @given(relations(), st.randoms(use_true_random=False))
 def test_new_names_and_another_order_of_pairs_change_no_letter(relation, random):
     """Letters depend on places in the ranking only."""
@@ -95,6 +98,7 @@ def test_new_names_and_another_order_of_pairs_change_no_letter(relation, random)
     }
 
 
+@settings(deadline=None)
 @given(relations())
 def test_letters_run_from_best_to_worst(relation):
     """The first name carries a, and letters appear in the order of the ranking."""

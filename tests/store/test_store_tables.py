@@ -1,16 +1,22 @@
 """Tables: predictions and metrics come back bit for bit from JSON and Parquet."""
 
+import csv
+import io
 import json
 import math
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vesalius.errors import InputError
 from vesalius.records import Cell, Estimate, MetricRow, Predictions
 from vesalius.store import tables
+from vesalius.store.tables import records_to_csv, records_to_parquet
 
 
 def table(keys=("a", "b"), **columns):
@@ -31,6 +37,7 @@ def same(one, other):
             np.testing.assert_array_equal(values, other[name])
 
 
+@settings(deadline=None)
 @given(values=st.lists(st.floats(), min_size=1, max_size=6))
 def test_floats_keep_every_bit_in_json_and_parquet(values):
     """NaN, infinities, denormals and negative zero survive both formats."""
@@ -96,3 +103,43 @@ def test_metrics_survive_with_their_sources():
     assert math.isnan(back[1].estimate.value)
     assert (back[1].estimate.reason, back[1].subgroup) == ("one class", "s=1")
     assert sources == {"cell": "hash"}
+
+
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True, width=64)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(NUMBERS, min_size=1, max_size=8))
+def test_numbers_of_a_csv_come_back_to_the_last_bit(values):
+    """By the csv module and by pyarrow; NaN is an empty cell."""
+    text = records_to_csv(
+        [{"name": "m", "value": value} for value in values], columns=("name", "value")
+    )
+    plain = [row["value"] for row in csv.DictReader(io.StringIO(text.decode(), newline=""))]
+    types = pa_csv.ConvertOptions(column_types={"value": pa.float64()}, null_values=[""])
+    arrow = pa_csv.read_csv(io.BytesIO(text), convert_options=types).column("value").to_pylist()
+    for value, cell, other in zip(values, plain, arrow, strict=True):
+        assert (cell == "") == math.isnan(value) == (other is None)
+        if not math.isnan(value):
+            assert float(cell) == value == other
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_text_of_a_csv_is_a_formula(text):
+    """Texts are neutralised with an apostrophe; a negative number stays a number."""
+    table = records_to_csv([{"a": text, "b": -0.5, "c": None}], columns=("a", "b", "c"))
+    (row,) = list(csv.DictReader(io.StringIO(table.decode(), newline="")))
+    assert row["a"].startswith("'")
+    assert (row["b"], row["c"]) == ("-0.5", "")
+
+
+def test_parquet_of_records_keeps_types_and_gaps():
+    """None is null in every kind of column, and a float has all its bits."""
+    kinds = {"name": str, "n": int, "value": float, "is_it": bool}
+    records = [
+        {"name": "a", "n": 2, "value": 0.1 + 0.2, "is_it": True},
+        dict.fromkeys(kinds),
+    ]
+    table = pq.read_table(io.BytesIO(records_to_parquet(records, columns=kinds)))
+    assert table.to_pylist() == records
+    assert [str(field.type) for field in table.schema] == ["string", "int64", "double", "bool"]

@@ -1,29 +1,34 @@
-"""Commands around a run: run, score, compare, report."""
+"""Commands around a run: run, score, report."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
-from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
-from vesalius.commands.terminal import console, progress_bars
+from vesalius.api import (
+    Request,
+    Result,
+    Settings,
+    choose_tasks,
+    evaluate_sources,
+    model_sources,
+    paired_differences,
+)
+from vesalius.commands.terminal import console, deliver, progress_bars
 from vesalius.data.opening import load_dataset
 from vesalius.engine import score
-from vesalius.engine.comparison import compare_runs
 from vesalius.errors import UsageError, did_you_mean
-from vesalius.records import Failed, Json, Resampling
-from vesalius.report.console import MODEL_WIDTH, summary
+from vesalius.records import Failed, Json
+from vesalius.report.console import summary
 from vesalius.report.exports import to_csv, to_latex, to_markdown
+from vesalius.report.hub import HubFiles, to_hub
 from vesalius.report.page import write_report
-from vesalius.report.sources import read_results
+from vesalius.report.sources import Results, read_results
 from vesalius.spec_file import SpecFile
-from vesalius.stats import Comparison
 from vesalius.store.files import write_atomic
+from vesalius.store.tables import metrics_to_parquet
 
-_TABLES = ("csv", "latex", "markdown")
+_TABLES = ("csv", "parquet", "latex", "markdown", "hf")
 
 
 def run_command(wanted: SpecFile) -> bool:
@@ -93,57 +98,14 @@ def score_command(run_folder: Path) -> bool:
     return show(result, report)
 
 
-def compare_command(runs: Sequence[Path], *, task: str | None, n_resamples: int, seed: int) -> None:
-    """Print every paired difference between two models."""
-    resampling = Resampling(seed=seed, n_resamples=n_resamples)
-    comparisons = compare_runs(runs, task=task, resampling=resampling)
-    if not comparisons:
-        raise UsageError(
-            "nothing to compare: expected two models with predictions for the same rows of the "
-            "same dataset, task and protocol"
-        )
-    blocks = groupby(sorted(comparisons, key=_place), key=_place)
-    console.print(*(_comparison_table(place, list(block)) for place, block in blocks), sep="\n")
-
-
-def _place(one: Comparison) -> str:
-    cell = one.first
-    return " · ".join((cell.dataset, cell.task, cell.protocol, one.difference.estimate.metric))
-
-
-def _comparison_table(place: str, comparisons: Sequence[Comparison]) -> Table:
-    """Paired differences at one place; it fits a terminal of 80 columns."""
-    table = Table(
-        title=Text(f"Paired differences · {place}", style="bold cyan"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        header_style="bold",
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for name in ("First", "Second"):
-        table.add_column(name, overflow="fold", min_width=MODEL_WIDTH)
-    for name in ("Diff.", "Interval", "n", "p", "Holm p"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in comparisons:
-        estimate = one.difference.estimate
-        words = (
-            one.first.model,
-            one.second.model,
-            f"{estimate.value:+.3f}",
-            f"[{estimate.low:+.3f}, {estimate.high:+.3f}]",
-            str(estimate.n_patients),
-            f"{one.difference.p_value:.4f}",
-            f"{one.p_holm:.4f}",
-        )
-        table.add_row(*(Text(word) for word in words))
-    return table
-
-
 def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbnails: bool) -> None:
     """Write the page, or print or write tables."""
     if form == "html":
-        page = write_report(runs, out or runs[0] / "report.html", thumbnails=thumbnails)
+        with progress_bars() as progress:
+            compared = paired_differences(runs, progress=progress)
+        page = write_report(
+            runs, out or runs[0] / "report.html", thumbnails=thumbnails, comparisons=compared
+        )
         console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
         return
     if form not in _TABLES:
@@ -151,13 +113,30 @@ def report_command(runs: Sequence[Path], *, out: Path | None, form: str, thumbna
         raise UsageError(
             f"--format {form!r}{did_you_mean(form, known)}: expected one of {', '.join(known)}"
         )
+    if form in ("parquet", "hf") and out is None:
+        raise UsageError(f"--format {form}: expected --out {'FOLDER' if form == 'hf' else 'FILE'}")
     results = read_results(runs)
-    metrics, outcomes = results.metrics, results.outcomes
+    if form == "hf" and out is not None:
+        _write_hub(to_hub(results), out)
+    else:
+        deliver(_table(results, form), out)
+
+
+def _table(results: Results, form: str) -> bytes:
+    if form == "parquet":
+        return metrics_to_parquet(results.metrics, sources={})
     if form == "csv":
-        text = to_csv(metrics)
-    else:
-        text = (to_latex if form == "latex" else to_markdown)(metrics, outcomes)
-    if out is None:
-        console.file.write(text)
-    else:
-        write_atomic(out, text.encode())
+        return to_csv(results.metrics).encode()
+    write = to_latex if form == "latex" else to_markdown
+    return write(results.metrics, results.outcomes).encode()
+
+
+def _write_hub(made: HubFiles, out: Path) -> None:
+    if not made.files:
+        why = "; ".join(made.left_out) or "no model has a value"
+        raise UsageError(f"--format hf: there is nothing to write ({why})")
+    for name, text in made.files.items():
+        write_atomic(out / name, text.encode())
+    lines = [f"written: {out / name}" for name in made.files]
+    for line in lines + [f"left out: {what}" for what in made.left_out]:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

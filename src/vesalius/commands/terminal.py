@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -16,6 +17,8 @@ from rich.progress import (
 from rich.text import Text
 
 from vesalius.engine import progress as engine_progress
+from vesalius.errors import UsageError
+from vesalius.store.files import write_atomic
 
 console = Console(soft_wrap=False)
 
@@ -52,6 +55,32 @@ def progress_bars() -> Iterator[engine_progress.Progress]:
             return advance
 
         yield start
+
+
+@contextmanager
+def quiet_bars() -> Iterator[engine_progress.Progress]:
+    """Progress bars on a terminal; nothing where the output is read by another program."""
+    if not console.is_terminal:
+        yield engine_progress.no_progress
+        return
+    with progress_bars() as progress:
+        yield progress
+
+
+def deliver(payload: bytes, out: Path | None, /) -> None:
+    """Write a file, or text to standard output.
+
+    Raises:
+        UsageError: for bytes that are no text, without a file.
+        RunError: when the disk refuses.
+    """
+    if out is not None:
+        write_atomic(out, payload)
+        return
+    try:
+        console.file.write(payload.decode())
+    except UnicodeDecodeError as error:
+        raise UsageError("this format is binary: expected --out FILE") from error
 
 
 def _plain(label: str, total: int, /) -> engine_progress.Advance:

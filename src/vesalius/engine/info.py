@@ -12,6 +12,7 @@ from vesalius.capabilities import CAPABILITIES
 from vesalius.engine.duplicates import near_duplicates
 from vesalius.engine.leakage import ledger_rows
 from vesalius.engine.sources import DataSource
+from vesalius.models.architecture import Measured
 from vesalius.records import SPLITS, Json, ModelCard, RunSpec, Sample
 from vesalius.store.runs import FORMAT
 
@@ -44,10 +45,12 @@ def git_commit() -> str | None:
 
 
 def model_info(card: ModelCard, model: object | None) -> dict[str, Json]:
-    """A model card as JSON, with the capabilities of the loaded model where it was loaded."""
+    """A model card as JSON, with capabilities and parameters of the model where it was loaded."""
     record: dict[str, Json] = asdict(card) | {"fingerprint": card.fingerprint}
     if model is not None:
         record["capabilities"] = [n for n, kind in CAPABILITIES.items() if isinstance(model, kind)]
+    if isinstance(model, Measured):
+        record["n_parameters"] = model.n_parameters
     return record
 
 

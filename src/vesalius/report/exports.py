@@ -8,6 +8,8 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 from vesalius.records import MetricRow, Outcome
 from vesalius.report.tables import Entry, entries, interval_text, text_of
@@ -21,6 +23,7 @@ _NOTE = (
     '"not above controls": the interval does not lie wholly on the better side of the interval of '
     "every control."
 )
+LATEX_NEEDS = "% needs \\usepackage{booktabs}"
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
@@ -33,6 +36,25 @@ _MARKDOWN = str.maketrans(
         "&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", ":": "&#58;", ".": "&#46;",
     }
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table to be read, in any format.
+
+    Attributes:
+        align: a letter for each column: ``l``, ``r``, or ``p`` for one that wraps.
+        blocks: lines that belong together.
+        note: how to read the table, in words of this package.
+        remarks: what the table says, in sentences with names.
+    """
+
+    header: tuple[str, ...]
+    align: str
+    blocks: tuple[tuple[tuple[str, ...], ...], ...]
+    note: str = ""
+    title: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def visible(text: str, /) -> str:
@@ -86,24 +108,45 @@ def to_csv(metrics: Sequence[MetricRow], /) -> str:
 
 def to_markdown(metrics: Sequence[MetricRow], outcomes: Sequence[Outcome] = (), /) -> str:
     """The headline of every cell, with n/a and failed cells and their reasons, as a pipe table."""
-    rows = [tuple(escape_markdown(text) for text in _texts(e)) for e in entries(outcomes, metrics)]
-    rule = ["---"] * 5 + ["---:"] * 3 + ["---"]
-    lines = [_HEADER, tuple(rule), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{_NOTE}\n"
+    return markdown_table(_headlines(metrics, outcomes))
 
 
 def to_latex(metrics: Sequence[MetricRow], outcomes: Sequence[Outcome] = (), /) -> str:
     """The headline of every cell as a ``booktabs`` table, with n/a and failed cells."""
+    return f"{LATEX_NEEDS}\n{latex_table(_headlines(metrics, outcomes))}"
+
+
+def _headlines(metrics: Sequence[MetricRow], outcomes: Sequence[Outcome]) -> TextTable:
+    made = entries(outcomes, metrics)
+    blocks = groupby(made, key=lambda e: (e.cell.dataset, e.cell.task, e.cell.protocol))
+    lines = tuple(tuple(_texts(entry) for entry in block) for _, block in blocks)
+    return TextTable(_HEADER, "lllllrrrp", lines, _NOTE)
+
+
+def markdown_table(table: TextTable, /) -> str:
+    """A pipe table, its title as a heading, what it says and its note below."""
+    rows = [tuple(map(escape_markdown, line)) for block in table.blocks for line in block]
+    rule = ["---:" if letter == "r" else "---" for letter in table.align]
+    lines = [table.header, tuple(rule), *rows]
+    heading = f"### {escape_markdown(table.title)}\n\n" if table.title else ""
+    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    below = [*map(escape_markdown, table.remarks), *filter(None, [table.note])]
+    return heading + "\n\n".join([body, *below]) + "\n"
+
+
+def latex_table(table: TextTable, /) -> str:
+    """A ``booktabs`` table with space between blocks; title, remarks and note in its caption."""
+    title = f"{table.title}." if table.title else ""
+    caption = " ".join(filter(None, [title, *table.remarks, table.note]))
     lines = [
-        "% needs \\usepackage{booktabs}",
         "\\begin{table}",
         "  \\centering",
-        f"  \\caption{{{escape_latex(_NOTE)}}}",
-        "  \\begin{tabular}{llllllllp{6cm}}",
+        f"  \\caption{{{escape_latex(caption)}}}",
+        f"  \\begin{{tabular}}{{{table.align.replace('p', 'p{6cm}')}}}",
         "    \\toprule",
-        f"    {_latex_line(_HEADER)}",
+        f"    {_latex_line(tuple(map(escape_latex, table.header)))}",
         "    \\midrule",
-        *_latex_body(entries(outcomes, metrics)),
+        *_latex_body(table.blocks),
         "    \\bottomrule",
         "  \\end{tabular}",
         "\\end{table}",
@@ -111,15 +154,11 @@ def to_latex(metrics: Sequence[MetricRow], outcomes: Sequence[Outcome] = (), /) 
     return "\n".join(lines) + "\n"
 
 
-def _latex_body(made: Sequence[Entry]) -> list[str]:
+def _latex_body(blocks: Sequence[Sequence[Sequence[str]]]) -> list[str]:
     lines: list[str] = []
-    previous = None
-    for entry in made:
-        block = (entry.cell.dataset, entry.cell.task, entry.cell.protocol)
-        if previous not in (None, block):
-            lines.append("    \\addlinespace")
-        previous = block
-        lines.append(f"    {_latex_line(tuple(escape_latex(text) for text in _texts(entry)))}")
+    for block in blocks:
+        lines += ["    \\addlinespace"] * bool(lines)
+        lines += [f"    {_latex_line(tuple(map(escape_latex, line)))}" for line in block]
     return lines
 
 

@@ -17,7 +17,7 @@ _INSET, _HEIGHT = 10.0, 26.0
 def forest_axis(name: str, estimates: Iterable[Estimate], /) -> Axis:
     """From 0 to 1 where everything lies there, so that columns can be compared; else as needed."""
     ends = [v for e in estimates for v in (e.value, e.low, e.high) if math.isfinite(v)]
-    if ends and 0 <= min(ends) and max(ends) <= 1:
+    if ends and min(ends) >= 0 and max(ends) <= 1:
         return Axis(name)
     return nice_axis(name, ends)
 

@@ -57,10 +57,10 @@ def rankings(
     metrics = {place_of(one.first): one.difference.estimate.metric for one in comparisons}
     values: dict[Cell, Estimate] = {}
     for row in rows:
-        wanted = metrics.get(place_of(row.cell)) == row.estimate.metric
-        if wanted and not row.subgroup and not is_control(row.cell.model):
-            if row.cell not in values or not row.class_name:
-                values[row.cell] = row.estimate
+        is_compared = metrics.get(place_of(row.cell)) == row.estimate.metric
+        is_whole = not row.subgroup and not is_control(row.cell.model)
+        if is_compared and is_whole and (row.cell not in values or not row.class_name):
+            values[row.cell] = row.estimate
     known = [one for one in comparisons if one.first in values and one.second in values]
     return {(s.dataset, s.task, s.protocol): s for s in standings(known, values)}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from vesalius.records import Json, MetricRow
 from vesalius.report.matrix import Matrix
 from vesalius.report.tables import Entry, task_rank
-from vesalius.store.runs import METRIC_COLUMNS, metric_record
+from vesalius.store.tables import METRIC_COLUMNS, metric_record
 
 
 def rows_block(rows: Sequence[MetricRow], /) -> Json:

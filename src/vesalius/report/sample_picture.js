@@ -65,8 +65,8 @@ const samplePicture = (function () {
   }
 
   function thumb(number, label) {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+    const space = document.querySelector("svg.store").namespaceURI;
+    const made = document.createElementNS(space, "svg"), use = document.createElementNS(space, "use");
     made.setAttribute("viewBox", "0 0 100 100");
     made.setAttribute("role", "img");
     made.setAttribute("aria-label", label);

@@ -10,9 +10,9 @@ from markupsafe import Markup
 from vesalius.records import Estimate
 from vesalius.report.figures import Axis, Figure, frame, label, nice_axis, rule, shorten
 
-_LEFT, _TOP, _SIZE_X, _SIZE_Y = 44.0, 10.0, 216.0, 180.0
+_LEFT, _TOP, _SIZE_X, _LEAST_Y = 44.0, 10.0, 216.0, 180.0
 _NAMES, _LINE, _LONGEST = 132.0, 13.0, 23  # room for labels, height of one, its characters
-_WIDTH, _HEIGHT = _LEFT + _SIZE_X + _NAMES, _TOP + _SIZE_Y + 38
+_WIDTH = _LEFT + _SIZE_X + _NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,23 @@ class Cost:
 
     axis: str
     remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """Two axes and the height of the drawing between them, enough for all names."""
+
+    x: Axis
+    y: Axis
+    height: float
+
+    def across(self, cost: float) -> float:
+        """Where a cost lies."""
+        return _LEFT + _SIZE_X * float(self.x.position(np.array([cost]))[0])
+
+    def down(self, value: float) -> float:
+        """Where a value lies."""
+        return _TOP + self.height * (1 - float(self.y.position(np.array([value]))[0]))
 
 
 def pareto_front(points: Sequence[Point], /) -> tuple[Point, ...]:
@@ -63,11 +80,11 @@ def scatter_figure(
         return None
     x = log_axis(cost.axis, [point.cost for point in shown])
     ends = [v for p in shown for v in (p.estimate.value, p.estimate.low, p.estimate.high)]
-    y = nice_axis(metric, ends)
+    plane = _Plane(x, nice_axis(metric, ends), max(_LEAST_Y, _LINE * len(shown)))
     front = pareto_front(shown)
-    body = [_grid(x, y), _front(front, x, y), *_names(shown, x, y)]
-    body += [_drawn(point, x, y, on_front=point in front) for point in shown]
-    svg = frame(title, Markup().join(body), _WIDTH, _HEIGHT)
+    body = [_grid(plane), _front(front, plane), *_names(shown, plane)]
+    body += [_drawn(point, plane, on_front=point in front) for point in shown]
+    svg = frame(title, Markup().join(body), _WIDTH, _TOP + plane.height + 38)
     caption = f"Pareto front: {', '.join(point.name for point in front)}. {cost.remark}".rstrip()
     return Figure(title, svg, caption)
 
@@ -108,33 +125,25 @@ def amount(value: float, /) -> str:
     return f"{value:g}"
 
 
-def _across(value: float, x: Axis) -> float:
-    return _LEFT + _SIZE_X * float(x.position(np.array([value]))[0])
-
-
-def _height(value: float, y: Axis) -> float:
-    return _TOP + _SIZE_Y * (1 - float(y.position(np.array([value]))[0]))
-
-
-def _grid(x: Axis, y: Axis) -> Markup:
-    bottom, right = _TOP + _SIZE_Y, _LEFT + _SIZE_X
+def _grid(plane: _Plane) -> Markup:
+    bottom, right = _TOP + plane.height, _LEFT + _SIZE_X
     parts = []
-    for tick in x.ticks:
-        at = f"{_across(tick, x):.1f}"
+    for tick in plane.x.ticks:
+        at = f"{plane.across(tick):.1f}"
         parts += [rule(at, _TOP, at, bottom), label(at, bottom + 14, amount(tick), "tick mid")]
-    for tick in y.ticks:
-        level = _height(tick, y)
+    for tick in plane.y.ticks:
+        level = plane.down(tick)
         parts.append(rule(_LEFT, f"{level:.1f}", right, f"{level:.1f}"))
         parts.append(label(_LEFT - 6, f"{level + 3.5:.1f}", f"{tick:g}", "tick end"))
-    parts.append(label(_LEFT + _SIZE_X / 2, bottom + 32, x.label, "axis mid"))
+    parts.append(label(_LEFT + _SIZE_X / 2, bottom + 32, plane.x.label, "axis mid"))
     return Markup().join(parts)
 
 
-def _front(front: Sequence[Point], x: Axis, y: Axis) -> Markup:
+def _front(front: Sequence[Point], plane: _Plane) -> Markup:
     """A staircase: up where a model is better, across until then."""
     corners: list[tuple[float, float]] = []
     for point in front:
-        at = (_across(point.cost, x), _height(point.estimate.value, y))
+        at = (plane.across(point.cost), plane.down(point.estimate.value))
         if corners:
             corners.append((at[0], corners[-1][1]))
         corners.append(at)
@@ -143,36 +152,37 @@ def _front(front: Sequence[Point], x: Axis, y: Axis) -> Markup:
     return Markup('<polyline class="line front" points="{}"/>').format(points)
 
 
-def _drawn(point: Point, x: Axis, y: Axis, *, on_front: bool) -> Markup:
-    estimate, at = point.estimate, f"{_across(point.cost, x):.1f}"
+def _drawn(point: Point, plane: _Plane, *, on_front: bool) -> Markup:
+    estimate, at = point.estimate, f"{plane.across(point.cost):.1f}"
     drawn = Markup()
     if math.isfinite(estimate.low) and math.isfinite(estimate.high):
         whisker = Markup('<line class="whisker" x1="{0}" y1="{1:.1f}" x2="{0}" y2="{2:.1f}"/>')
-        drawn += whisker.format(at, _height(estimate.low, y), _height(estimate.high, y))
+        drawn += whisker.format(at, plane.down(estimate.low), plane.down(estimate.high))
     dot = Markup('<circle class="point {}" cx="{}" cy="{:.1f}" r="4"/>')
     style = "on-front" if on_front else "off-front"
-    return drawn + dot.format(style, at, _height(estimate.value, y))
+    return drawn + dot.format(style, at, plane.down(estimate.value))
 
 
-def _names(points: Sequence[Point], x: Axis, y: Axis) -> Iterator[Markup]:
+def _names(points: Sequence[Point], plane: _Plane) -> Iterator[Markup]:
     """Labels at the right, each led to its point, in the order of the values."""
     places = sorted(
-        (_height(p.estimate.value, y), _across(p.cost, x), shorten(p.name, _LONGEST))
+        (plane.down(p.estimate.value), plane.across(p.cost), shorten(p.name, _LONGEST))
         for p in points
     )
     right = _LEFT + _SIZE_X
     leader = Markup('<polyline class="leader" points="{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}"/>')
-    for level, (top, at, name) in zip(_spread([t for t, *_ in places]), places, strict=True):
+    levels = _spread([top for top, *_ in places], _TOP + plane.height)
+    for level, (top, at, name) in zip(levels, places, strict=True):
         yield leader.format(at, top, right, top, right + 8, level)
         yield label(f"{right + 11:.1f}", f"{level + 3.5:.1f}", name, "name")
 
 
-def _spread(levels: Sequence[float]) -> list[float]:
-    """Rising levels moved apart to the height of a line, within the drawing."""
+def _spread(levels: Sequence[float], bottom: float) -> list[float]:
+    """Rising levels moved apart to the height of a line, none below `bottom`."""
     moved: list[float] = []
     for level in levels:
         moved.append(max(level, moved[-1] + _LINE) if moved else level)
-    ceiling = _TOP + _SIZE_Y
+    ceiling = bottom
     for number in range(len(moved) - 1, -1, -1):
         moved[number] = min(moved[number], ceiling)
         ceiling = moved[number] - _LINE

@@ -51,7 +51,8 @@ const volumeViewer = (function () {
   }
 
   function why() {
-    if (!viewerNiivue.isHere()) return "Plain slices: NiiVue, which shows volumes in 3D, was not at hand when this page was made (vesalius fetch viewer gets it).";
+    const missing = document.getElementById("no-niivue");
+    if (missing) return missing.textContent;
     if (!viewerNiivue.canDraw()) return "Plain slices: this browser has no WebGL 2, which NiiVue draws with.";
     return "";
   }

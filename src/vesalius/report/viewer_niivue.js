@@ -4,10 +4,6 @@ const viewerNiivue = (function () {
   const { element } = sampleCells;
   let loading = null;
 
-  function isHere() {
-    return document.getElementById("niivue") !== null;
-  }
-
   function canDraw() {
     const pen = document.createElement("canvas").getContext("webgl2");
     if (!pen) return false;
@@ -88,5 +84,5 @@ const viewerNiivue = (function () {
     };
   }
 
-  return { isHere, canDraw, mount };
+  return { canDraw, mount };
 })();

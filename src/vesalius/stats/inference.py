@@ -135,8 +135,13 @@ def paired_difference(  # noqa: PLR0913 - as `bootstrap`, of two statistics
 
 
 def p_value_of(drawn: Float[np.ndarray, " b"], /) -> float:
-    """Two-sided p-value of what a difference is in every resample, see `paired_difference`."""
+    """Two-sided p-value of what a difference is in every resample, see `paired_difference`.
+
+    What is within 1e-12 of zero is zero: whether two equal shares differ in their last bit depends
+    on the order of a sum.
+    """
     defined = drawn[~np.isnan(drawn)]
+    defined = np.where(np.abs(defined) < 1e-12, 0.0, defined)
     tail = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
     return min(1.0, 2 * (tail + 1) / (len(defined) + 1))
 

@@ -1,8 +1,6 @@
 """The run folder of the contract: written by one worker object, read as one frozen record."""
 
-import csv
 import hashlib
-import io
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +35,7 @@ from vesalius.store.tables import (
     metrics_to_parquet,
     predictions_from_parquet,
     predictions_to_parquet,
+    records_to_csv,
 )
 
 FORMAT = 1
@@ -67,7 +66,7 @@ def read_run(path: str | Path, /) -> Run:
         RunError: if it is not one, or was written by a newer format.
     """
     path = Path(path)
-    info = _read_info(path)
+    info = read_info(path)
     metrics_file = path / "metrics.parquet"
     rows: tuple[MetricRow, ...] = ()
     if metrics_file.exists():
@@ -115,7 +114,12 @@ def _outcome_record(line: bytes) -> dict[str, Json] | None:
     return record
 
 
-def _read_info(path: Path) -> dict[str, Json]:
+def read_info(path: Path, /) -> dict[str, Json]:
+    """``run.json`` of a run folder.
+
+    Raises:
+        RunError: if it is not one, or was written by a newer format.
+    """
     file = path / "run.json"
     if not file.exists():
         raise RunError(
@@ -154,7 +158,7 @@ class RunFolder:
 
     def info(self) -> dict[str, Json] | None:
         """``run.json`` as it is, None before the first write."""
-        return _read_info(self.path) if (self.path / "run.json").exists() else None
+        return read_info(self.path) if (self.path / "run.json").exists() else None
 
     def write_info(self, info: Mapping[str, Json], /) -> None:
         """Replace ``run.json``."""
@@ -219,22 +223,7 @@ class RunFolder:
 
 def metrics_csv(rows: Iterable[MetricRow], /) -> bytes:
     """The metrics table as CSV; undefined values are empty, text cannot start a formula."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(METRIC_COLUMNS)
-    for row in rows:
-        record = metric_record(row)
-        writer.writerow([_csv_cell(record[name]) for name in METRIC_COLUMNS])
-    return stream.getvalue().encode()
-
-
-def _csv_cell(value: Json) -> str:
-    if isinstance(value, float):
-        return "" if value != value else repr(value)  # noqa: PLR0124 - the NaN test without numpy
-    text = str(value)
-    is_formula = isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r"))
-    # the writer does not quote a lone carriage return, which readers take for the end of a row
-    return ("'" if is_formula else "") + text.replace("\r", " ")
+    return records_to_csv([metric_record(row) for row in rows], columns=METRIC_COLUMNS)
 
 
 def _pretty(value: Mapping[str, Json]) -> bytes:

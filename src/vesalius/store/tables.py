@@ -4,6 +4,7 @@ Floats keep every bit. NaN is ``null`` in JSON, because browsers and strict pars
 bare word; infinities are the strings ``inf`` and ``-inf``.
 """
 
+import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -150,6 +151,44 @@ def metrics_to_parquet(rows: Sequence[MetricRow], /, *, sources: Mapping[str, st
     }
     metadata = {f"vesalius:{key}": value for key, value in sources.items()}
     return _to_parquet(pa.table(columns).replace_schema_metadata(metadata))
+
+
+def records_to_csv(records: Iterable[Mapping[str, Json]], /, *, columns: Sequence[str]) -> bytes:
+    """Flat records as CSV: floats to the last bit, None and NaN empty, no text a formula."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    for record in records:
+        writer.writerow([_csv_cell(record[name]) for name in columns])
+    return stream.getvalue().encode()
+
+
+def _csv_cell(value: Json) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    text = str(value)
+    is_formula = isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r"))
+    # the writer does not quote a lone carriage return, which readers take for the end of a row
+    return ("'" if is_formula else "") + text.replace("\r", " ")
+
+
+def records_to_parquet(
+    records: Sequence[Mapping[str, Json]], /, *, columns: Mapping[str, type]
+) -> bytes:
+    """Flat records as Parquet; None is null, and NaN stays NaN.
+
+    Args:
+        records: of one table.
+        columns: name → ``str``, ``int``, ``float`` or ``bool``.
+    """
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    arrays = {
+        name: pa.array([record[name] for record in records], type=kinds[kind])
+        for name, kind in columns.items()
+    }
+    return _to_parquet(pa.table(arrays))
 
 
 def metrics_from_parquet(payload: bytes, /) -> tuple[tuple[MetricRow, ...], dict[str, str]]:
