@@ -17,6 +17,7 @@ from vesalius.report.page import render
 from vesalius.report.samples import sample_book
 from vesalius.report.sources import read_results
 from vesalius.store.pictures import Frame
+from vesalius.store.volumes import volume_path
 
 NAMES = Names()
 
@@ -177,6 +178,17 @@ def test_masks_and_volumes_beyond_their_limits_are_counted(run, monkeypatch):
     assert sum(place > 0 for place in opened(one.masks).columns["m0"]) == 3
     assert len(made.volumes.embedded) == 1
     assert made.volumes.notice.startswith("1 volume was left out of the page: at most 1 volumes")
+    assert made.volumes.notice in render(read_results([run]))
+
+
+def test_a_volume_that_the_run_has_not_kept_is_counted(tmp_path):
+    """A run keeps the first ones; the page says that others are missing."""
+    run = build_sample_run(tmp_path / "run")
+    volume_path(run, CT, NAMES.sample.format(1)).unlink()
+    made = sample_book(read_results([run]), Pictures())
+    assert made.volumes.notice == (
+        "1 volume was not kept in the run, which has the first ones of each data set"
+    )
     assert made.volumes.notice in render(read_results([run]))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from vesalius.report.packing import pack
 from vesalius.report.sample_overlays import answer_mask, label_of
 from vesalius.report.sample_rows import Row, Sheet
+from vesalius.store.pictures import Frame
 from vesalius.store.volumes import middle_of_blocks, read_volume, steps, volume_path
 from vesalius.store.volumes import volume_labels_path as labels_path
 
@@ -32,23 +33,42 @@ class EmbeddedVolume:
 
 @dataclass(slots=True)
 class Volumes:
-    """Volumes embedded once each; refuses what is too much and counts it."""
+    """Volumes embedded once each; refuses what is too much and counts it.
+
+    Attributes:
+        embedded: in the order of their numbers.
+        refused: how many were left out for number or size.
+        absent: where volumes would lie that the run has not kept.
+    """
 
     enabled: bool = True
     embedded: list[EmbeddedVolume] = field(default_factory=list)
     refused: int = 0
+    absent: set[Path] = field(default_factory=set)
     _numbers: dict[Path, int] = field(default_factory=dict)
 
     @property
     def notice(self) -> str:
         """What was left out, empty if nothing was."""
-        if not self.refused:
-            return ""
-        counted = f"{self.refused} volume was" if self.refused == 1 else f"{self.refused} were"
-        return (
-            f"{counted} left out of the page: at most {MOST_VOLUMES} volumes and "
-            f"{MOST_BYTES // 1_000_000} MB are embedded, the first ones of the tables"
-        )
+        parts = []
+        if self.refused:
+            parts.append(
+                f"{_counted(self.refused)} left out of the page: at most {MOST_VOLUMES} volumes "
+                f"and {MOST_BYTES // 1_000_000} MB are embedded, the first ones of the tables"
+            )
+        if self.absent:
+            parts.append(
+                f"{_counted(len(self.absent))} not kept in the run, which has the first ones of "
+                "each data set"
+            )
+        return ". ".join(parts)
+
+    def look_for(self, rows: Sequence[Row], frames: Sequence[Frame | None], /) -> None:
+        """Count the volumes that have a picture of a slice and are not in the run."""
+        for row, frame in zip(rows, frames, strict=True):
+            path = volume_path(row.origin.run.path, row.origin.cell.dataset, row.asked.id)
+            if frame is not None and frame.index is not None and not path.is_file():
+                self.absent.add(path)
 
     def numbers(self, rows: Sequence[Row], /) -> np.ndarray:
         """For each row one more than the number of its sample's volume, 0 without one."""
@@ -91,6 +111,10 @@ class Volumes:
                 if (bits := _bits(answer_mask(sheet, model, row))) is not None
             }
             self.embedded[number - 1].masks[block] = pack({"labels": labels}, columns)
+
+
+def _counted(n: int) -> str:
+    return f"{n} volume was" if n == 1 else f"{n} volumes were"
 
 
 def _bits(mask: np.ndarray | None) -> np.ndarray | None:

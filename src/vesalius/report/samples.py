@@ -192,6 +192,7 @@ class _Maker:
         shapes = [(0, 0) if frame is None else mask_shape(frame) for frame in frames]
         height, width = np.array(shapes, dtype=np.int64).reshape(-1, 2).T
         volume = self.volumes.numbers(sheet.rows)
+        self.volumes.look_for(sheet.rows, frames)
         return {"picture": picture, "volume": volume, "height": height, "width": width}
 
 
