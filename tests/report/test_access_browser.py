@@ -141,6 +141,10 @@ def test_on_paper_the_matrix_has_a_landscape_page(pages, chromium, tmp_path):
     lying = [box for box in boxes if float(box[0]) > float(box[1])]
     assert len(lying) == 1
     assert len(boxes) > 3
+    tab.call("emulateMedia", {"media": "print"})
+    assert tab.call("isVisible", "header.bar") is False
+    hidden = "Array.from(document.querySelectorAll('.strip *')).filter(e => !e.checkVisibility())"
+    assert tab.evaluate(f"{hidden}.length") == 0
     tab.close()
 
 

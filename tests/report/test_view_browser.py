@@ -7,7 +7,7 @@ import math
 
 import pytest
 from compared import comparisons_of
-from demo_run import Names
+from demo_run import Names, build_run
 
 from vesalius.report.page import write_report
 from vesalius.report.tables import span_text, text_of
@@ -230,6 +230,28 @@ def test_the_saved_table_is_the_metrics_table(tab, run_folder, tmp_path):
     assert len(saved) == len(lines)
     for one, other in zip(saved[1:], lines[1:], strict=True):
         assert [_number(cell) for cell in one] == [_number(cell) for cell in other]
+
+
+def test_each_data_set_has_its_matrix_and_can_be_shown_alone(run_folder, tmp_path, chromium):
+    """Two data sets of one name stand apart; sorting and metrics hold for both at once."""
+    second = build_run(tmp_path / "second", n=20, seed=5)
+    info = json.loads((second / "run.json").read_text())
+    info["datasets"][Names().dataset]["digest"] = "another"
+    (second / "run.json").write_text(json.dumps(info))
+    page = write_report([run_folder, second], tmp_path / "r.html")
+    tab = chromium.open(page)
+    names = ["phantom-cxr (run 1)", "phantom-cxr (run 2)"]
+    assert tab.texts(".matrix caption") == names
+    tab.click(".one-matrix:nth-of-type(1) .sort:text-is('zero-shot')")
+    sorts = "document.querySelectorAll('[aria-sort=descending]').length"
+    assert tab.evaluate(sorts) == 2
+    tab.choose("#view [name=dataset]", "1")
+    assert tab.texts(".matrix caption") == names[1:]
+    assert "dataset=phantom-cxr%20(run%202)" in tab.evaluate("location.hash")
+    tab.click("#view [name=defined]")
+    assert models(tab) == [f"{STRONG} (run 2)", f"{WEAK} (run 2)"]
+    assert tab.complaints() == []
+    tab.close()
 
 
 def _number(text):
