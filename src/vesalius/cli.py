@@ -296,7 +296,7 @@ def datasets_list(as_json: AsJson = False) -> None:
 @app.command()
 def fetch(
     name: Annotated[
-        list[str], typer.Argument(help="Names from `vesalius models` or `vesalius datasets`.")
+        list[str], typer.Argument(help="Names of `vesalius models` or `vesalius datasets`; viewer.")
     ],
 ) -> None:
     """Download models and data sets, verified; the only command that opens the network."""
