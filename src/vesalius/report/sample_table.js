@@ -13,10 +13,8 @@ const sampleTable = (function () {
 
   function options(select, pairs, chosen) {
     select.replaceChildren(...pairs.map(([value, label]) => {
-      const option = element("option", label);
-      option.value = value;
-      option.selected = String(value) === String(chosen);
-      return option;
+      const selected = String(value) === String(chosen);
+      return Object.assign(element("option", label), { value, selected });
     }));
     select.disabled = pairs.length < 2;
   }
