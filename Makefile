@@ -20,7 +20,7 @@ BROWSER := tests/browser/node_modules/.package-lock.json
 # asked for once per environment; without a network reports show volumes as plain slices
 VIEWER := $(VENV)/viewer-$(DEPENDENCIES)
 
-.PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser screenshots oracle format
+.PHONY: demo setup test lint types imports docs bench notebook minis clean realdata browser oracle format
 
 demo: $(CORE) $(VIEWER)  ## the embedded default: miniature checkpoints × synthetic cohort, offline
 	$(PY) -m vesalius demo --out demo-run
@@ -36,6 +36,7 @@ realdata: $(DEV)       ## tests on real images, which must lie in ../shared/data
 browser: $(DEV) $(BROWSER)  ## tests of the report in headless Chromium
 	$(PY) -m pytest -m browser
 
+.PHONY: screenshots
 screenshots: demo $(BROWSER)  ## docs/img/report_*.png from the demo
 	$(PY) scripts/screenshots.py demo-run
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "tests" / "report"))
 
 from headless import Tab, browser  # noqa: E402 - lies beside the tests
 
-from vesalius.api import paired_differences  # noqa: E402
+from vesalius.ranking import paired_differences  # noqa: E402
 from vesalius.report.page import write_report  # noqa: E402
 
 FOLDER = ROOT / "docs" / "img"

@@ -13,17 +13,13 @@ from vesalius.catalog import describe, open_model, parse_model
 from vesalius.data.manifest import Dataset
 from vesalius.data.opening import load_dataset
 from vesalius.engine import Grid, ModelSource, run
-from vesalius.engine.comparison import compare
-from vesalius.engine.contestants import Contestant
 from vesalius.engine.progress import Progress, no_progress
-from vesalius.errors import RunError, UsageError, did_you_mean
+from vesalius.errors import UsageError, did_you_mean
 from vesalius.models.naming import split_options
-from vesalius.records import Done, Json, MetricRow, ModelCard, Outcome, Resampling, RunSpec
-from vesalius.report.controls import is_control
+from vesalius.ranking import paired_differences
+from vesalius.records import Json, MetricRow, ModelCard, Outcome, RunSpec
 from vesalius.report.exports import to_markdown
 from vesalius.report.page import write_report
-from vesalius.report.sources import read_results
-from vesalius.stats import Comparison
 from vesalius.store.files import make_folder
 from vesalius.store.runs import Run
 from vesalius.tasks import TASKS, Task, default_protocols, make_task
@@ -93,33 +89,6 @@ class Result:
 
     def _repr_markdown_(self) -> str:
         return to_markdown(self.run.metrics, self.run.outcomes)
-
-
-def paired_differences(
-    runs: Sequence[Path], /, *, progress: Progress = no_progress
-) -> tuple[Comparison, ...]:
-    """Every pair of models of run folders, compared on the same rows, by their names in the report.
-
-    With the resampling of the first run. None at all when predictions are missing, which the
-    report says of the cells that lack them.
-
-    Raises:
-        RunError: if a path is not a run folder.
-    """
-    results = read_results(runs)
-    spec = results.runs[0].info["spec"]
-    resampling = Resampling(seed=spec["seed"], n_resamples=spec["n_resamples"], level=spec["level"])
-    known = {id(run): {o.cell: o for o in run.outcomes} for run in results.runs}
-    outcomes = {c: known[id(o.run)][o.cell] for c, o in results.origins.items()}
-    who = [
-        Contestant(cell, results.origins[cell].run, outcome)
-        for cell, outcome in outcomes.items()
-        if isinstance(outcome, Done) and not is_control(cell.model)
-    ]
-    try:
-        return compare(who, resampling=resampling, progress=progress)
-    except RunError:
-        return ()
 
 
 def evaluate(

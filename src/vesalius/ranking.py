@@ -8,7 +8,7 @@ from pathlib import Path
 from vesalius.engine.comparison import compare
 from vesalius.engine.contestants import Contestant, Metric, contestants
 from vesalius.engine.progress import Progress, no_progress
-from vesalius.errors import UsageError, did_you_mean
+from vesalius.errors import RunError, UsageError, did_you_mean
 from vesalius.records import Done, Estimate, Failed, NotApplicable, Resampling
 from vesalius.report.boards import Board, Facts
 from vesalius.report.controls import is_control
@@ -194,3 +194,30 @@ def _absent(column: _Column, results: Results) -> dict[str, str]:
 
 def _why(outcome: NotApplicable | Failed) -> str:
     return outcome.reason if isinstance(outcome, NotApplicable) else f"failed: {outcome.error}"
+
+
+def paired_differences(
+    runs: Sequence[Path], /, *, progress: Progress = no_progress
+) -> tuple[Comparison, ...]:
+    """Every pair of models of run folders, compared on the same rows, by their names in the report.
+
+    With the resampling of the first run. None at all when predictions are missing, which the
+    report says of the cells that lack them.
+
+    Raises:
+        RunError: if a path is not a run folder.
+    """
+    results = read_results(runs)
+    spec = results.runs[0].info["spec"]
+    resampling = Resampling(seed=spec["seed"], n_resamples=spec["n_resamples"], level=spec["level"])
+    known = {id(run): {o.cell: o for o in run.outcomes} for run in results.runs}
+    outcomes = {c: known[id(o.run)][o.cell] for c, o in results.origins.items()}
+    who = [
+        Contestant(cell, results.origins[cell].run, outcome)
+        for cell, outcome in outcomes.items()
+        if isinstance(outcome, Done) and not is_control(cell.model)
+    ]
+    try:
+        return compare(who, resampling=resampling, progress=progress)
+    except RunError:
+        return ()

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image as Pillow
 
 import vesalius as vs
-from vesalius.api import Settings, choose_tasks, model_sources, paired_differences, user_cache
+from vesalius.api import Settings, choose_tasks, model_sources, user_cache
 from vesalius.errors import InputError, UsageError
+from vesalius.ranking import paired_differences
 from vesalius.records import TASKS, ModelCard
 
 CARD = (

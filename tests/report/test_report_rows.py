@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vesalius.records import Cell, Estimate, MetricRow
-from vesalius.report.matrix import matrices
+from vesalius.report.matrix import Column, overviews
 from vesalius.report.rows_block import metric_choices, rows_block, subgroup_choices, view_block
-from vesalius.report.tables import entries
+from vesalius.report.tables import entries, matrices
 from vesalius.store.runs import metrics_csv
 
 NAN = math.nan
@@ -80,7 +80,7 @@ def test_choices_are_what_the_rows_have():
 def test_places_of_the_view_name_their_headline():
     """By position: models down, columns across; nothing where there is no value row."""
     rows = [row("a"), row("b", "macro_f1"), row("b", "dice", task="segmentation")]
-    view = view_block(matrices(entries((), rows)), {}, [])
+    view = view_block(overviews(matrices(entries((), rows))), {}, [])
     (matrix,) = view["matrices"]
     assert matrix["models"] == ("a", "b")
     assert matrix["columns"] == [("classification", "p"), ("segmentation", "p")]
@@ -88,3 +88,18 @@ def test_places_of_the_view_name_their_headline():
         [("f1", "", False), None],
         [("macro_f1", "", False), ("dice", "", False)],
     ]
+
+
+def test_every_place_of_the_overview_has_one_entry():
+    """Gaps of the grid are named, and a dataset that nothing was tried on shows all columns."""
+    made = entries((), [row("a", task="vqa"), row("a", "recall@5", task="retrieval")])
+    grid, empty = overviews(matrices(made, models=["a", "never"], datasets=["d", "other"]))
+    vqa, retrieval = Column("vqa", "p"), Column("retrieval", "p")
+    assert grid.columns == empty.columns == (retrieval, vqa)
+    assert grid.tasks == (("retrieval", 1), ("vqa", 1))
+    assert grid.places["a", vqa].status == "done"
+    assert grid.places["never", vqa].status == "not run"
+    assert grid.places["never", vqa].cell.protocol == "p"
+    assert {entry.status for entry in empty.places.values()} == {"not run"}
+    assert len(empty.places) == 4
+    assert grid.first_of_task(vqa)

@@ -9,8 +9,9 @@ import pytest
 from compared import comparisons_of
 from demo_run import Names, build_run
 
+from vesalius.report.matrix import span_text
 from vesalius.report.page import write_report
-from vesalius.report.tables import span_text, text_of
+from vesalius.report.tables import text_of
 from vesalius.store.runs import metrics_csv, read_run
 
 pytestmark = pytest.mark.browser

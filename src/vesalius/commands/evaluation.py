@@ -5,19 +5,12 @@ from pathlib import Path
 
 from rich.text import Text
 
-from vesalius.api import (
-    Request,
-    Result,
-    Settings,
-    choose_tasks,
-    evaluate_sources,
-    model_sources,
-    paired_differences,
-)
+from vesalius.api import Request, Result, Settings, choose_tasks, evaluate_sources, model_sources
 from vesalius.commands.terminal import console, deliver, progress_bars
 from vesalius.data.opening import load_dataset
 from vesalius.engine import score
 from vesalius.errors import UsageError, did_you_mean
+from vesalius.ranking import paired_differences
 from vesalius.records import Failed, Json
 from vesalius.report.console import summary
 from vesalius.report.exports import to_csv, to_latex, to_markdown

@@ -1,11 +1,12 @@
-"""Models × protocols: what stands in which place of the matrix."""
+"""The matrix of the page: models × protocols, one entry in each place."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from vesalius.records import Cell
-from vesalius.report.tables import Entry, task_rank
+from vesalius.records import Cell, Estimate
+from vesalius.report.tables import Entry, Matrix, task_rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
+class Overview:
     """Models × columns on one dataset; `places` holds one entry for each pair."""
 
     dataset: str
@@ -37,46 +38,54 @@ class Matrix:
         return place == 0 or self.columns[place - 1].task != column.task
 
 
-def matrices(
-    made: Sequence[Entry], /, *, models: Iterable[str] = (), datasets: Iterable[str] = ()
-) -> tuple[Matrix, ...]:
-    """One matrix per dataset, without controls; a place that nothing was tried for says so.
+def overviews(found: Sequence[Matrix], /) -> tuple[Overview, ...]:
+    """The matrices with a column for each protocol; a place that nothing was tried for says so.
 
     A dataset that nothing was tried on has the columns of all others.
-
-    Args:
-        made: the result of `entries`.
-        models: further rows to show, such as models that loaded but have no outcome.
-        datasets: further matrices to show.
     """
-    shown = [entry for entry in made if not entry.is_control]
-    rows = tuple(dict.fromkeys([*models, *(entry.cell.model for entry in shown)]))
-    names = dict.fromkeys([*datasets, *(entry.cell.dataset for entry in shown)])
-    return tuple(_matrix(name, rows, shown) for name in names)
+    every = tuple(_columns(found))
+    return tuple(_overview(matrix, tuple(_columns([matrix])) or every) for matrix in found)
 
 
-def _matrix(dataset: str, models: tuple[str, ...], shown: Sequence[Entry]) -> Matrix:
-    here = [entry for entry in shown if entry.cell.dataset == dataset]
-    columns = tuple(_columns(here or shown))
-    found = {(entry.cell.model, _column(entry)): entry for entry in here}
+def _overview(matrix: Matrix, columns: tuple[Column, ...]) -> Overview:
+    tried = {
+        (model, Column(task, entry.cell.protocol)): entry
+        for (model, task), entries in matrix.places.items()
+        for entry in entries
+    }
     places = {
-        (model, column): found.get((model, column)) or _gap(model, dataset, column)
-        for model in models
+        (model, column): tried.get((model, column)) or _gap(model, matrix.dataset, column)
+        for model in matrix.models
         for column in columns
     }
-    return Matrix(dataset, models, columns, places)
+    return Overview(matrix.dataset, matrix.models, columns, places)
 
 
-def _columns(entries: Iterable[Entry]) -> Iterator[Column]:
+def _columns(found: Iterable[Matrix]) -> Iterator[Column]:
     """Tasks in the order of the contract, protocols by name."""
-    found = {_column(entry) for entry in entries}
-    yield from sorted(found, key=lambda c: (task_rank(c.task), c.task, c.protocol))
-
-
-def _column(entry: Entry) -> Column:
-    return Column(entry.cell.task, entry.cell.protocol)
+    columns = {
+        Column(task, entry.cell.protocol)
+        for matrix in found
+        for (_, task), entries in matrix.places.items()
+        for entry in entries
+        if entry.status != "not run"
+    }
+    yield from sorted(columns, key=lambda c: (task_rank(c.task), c.task, c.protocol))
 
 
 def _gap(model: str, dataset: str, column: Column) -> Entry:
     cell = Cell(model, dataset, column.task, column.protocol)
     return Entry(cell, "not run", "no outcome was recorded")
+
+
+def span_text(estimate: Estimate, /) -> str:
+    """The interval in few characters, for a place in the matrix; empty when there is none.
+
+    >>> span_text(Estimate("f1", 0.9, 0.8, 0.95)), span_text(Estimate("psnr", 21.0, 20.25, 21.5))
+    ('0.80–0.95', '20.2–21.5')
+    """
+    if math.isnan(estimate.low) or math.isnan(estimate.high):
+        return ""
+    ends = (estimate.low, estimate.high)
+    n_decimals = 2 if max(map(abs, ends)) < 10 else 1 if max(map(abs, ends)) < 100 else 0
+    return "–".join(f"{end:.{n_decimals}f}".replace("-", "−") for end in ends)

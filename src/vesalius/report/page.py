@@ -13,7 +13,7 @@ from vesalius.report.document import asset, environment, policy
 from vesalius.report.figures import heat_level, swatch
 from vesalius.report.gallery import MAX_PICTURES, Pictures
 from vesalius.report.glossary import glossary
-from vesalius.report.matrix import matrices
+from vesalius.report.matrix import overviews, span_text
 from vesalius.report.ranking import rankings
 from vesalius.report.rows_block import metric_choices, rows_block, subgroup_choices, view_block
 from vesalius.report.samples import SAMPLE_SCRIPTS, sample_book
@@ -24,7 +24,7 @@ from vesalius.report.tables import (
     entries,
     group_by_cell,
     interval_text,
-    span_text,
+    matrices,
     text_of,
 )
 from vesalius.report.viewer import Viewer, find_viewer
@@ -116,7 +116,7 @@ def _overview(
     standings = rankings(comparisons, results.metrics)
     about = Circumstances(comparisons, standings, results.models, results.outcomes)
     columns = column_pages(made, about)
-    shown = matrices(made, models=results.models, datasets=results.datasets)
+    shown = overviews(matrices(made, models=results.models, datasets=results.datasets))
     metrics = metric_choices(results.metrics)
     subgroups = subgroup_choices(results.metrics, made)
     return {

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from vesalius.records import Json, MetricRow
-from vesalius.report.matrix import Matrix
+from vesalius.report.matrix import Overview
 from vesalius.report.tables import Entry, task_rank
 from vesalius.store.tables import METRIC_COLUMNS, metric_record
 
@@ -59,7 +59,10 @@ def subgroup_choices(rows: Sequence[MetricRow], made: Sequence[Entry], /) -> lis
 
 
 def view_block(
-    shown: Sequence[Matrix], metrics: dict[str, list[tuple[str, str]]], subgroups: Sequence[str], /
+    shown: Sequence[Overview],
+    metrics: dict[str, list[tuple[str, str]]],
+    subgroups: Sequence[str],
+    /,
 ) -> Json:
     """Rows, columns and headlines of every matrix by position, and the choices of the view."""
     return {

@@ -71,6 +71,16 @@ class Entry:
         return is_control(self.cell.model)
 
 
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Models × tasks on one dataset; `places` holds at least one entry for each pair."""
+
+    dataset: str
+    models: tuple[str, ...]
+    tasks: tuple[str, ...]
+    places: Mapping[tuple[str, str], tuple[Entry, ...]]
+
+
 def group_by_cell(rows: Iterable[MetricRow], /) -> dict[Cell, list[MetricRow]]:
     """Rows of each cell, in their order."""
     groups: dict[Cell, list[MetricRow]] = {}
@@ -221,6 +231,39 @@ def _heated(entry: Entry, best: Mapping[Column, float]) -> Entry:
     return replace(entry, heat=heat)
 
 
+def matrices(
+    made: Sequence[Entry], /, *, models: Iterable[str] = (), datasets: Iterable[str] = ()
+) -> tuple[Matrix, ...]:
+    """One matrix per dataset, without controls; a place that nothing was tried for says so.
+
+    Args:
+        made: the result of `entries`.
+        models: further rows to show, such as models that loaded but have no outcome.
+        datasets: further matrices to show.
+    """
+    shown = [entry for entry in made if not entry.is_control]
+    rows = dict.fromkeys([*models, *(entry.cell.model for entry in shown)])
+    tasks = tuple(sorted({entry.cell.task for entry in shown}, key=task_rank))
+    names = dict.fromkeys([*datasets, *(entry.cell.dataset for entry in shown)])
+    return tuple(_matrix(name, tuple(rows), tasks, shown) for name in names)
+
+
+def _matrix(
+    dataset: str, models: tuple[str, ...], tasks: tuple[str, ...], shown: Sequence[Entry]
+) -> Matrix:
+    places: dict[tuple[str, str], tuple[Entry, ...]] = {}
+    for model in models:
+        for task in tasks:
+            here = tuple(
+                entry
+                for entry in shown
+                if (entry.cell.model, entry.cell.dataset, entry.cell.task) == (model, dataset, task)
+            )
+            gap = Entry(Cell(model, dataset, task, ""), "not run", "no outcome was recorded")
+            places[model, task] = here or (gap,)
+    return Matrix(dataset, models, tasks, places)
+
+
 def text_of(value: float, /) -> str:
     """A value for reading: three decimals, four significant digits from 10 on, ``n/a`` for NaN."""
     if math.isnan(value):
@@ -233,19 +276,6 @@ def interval_text(estimate: Estimate, /) -> str:
     if math.isnan(estimate.low) or math.isnan(estimate.high):
         return ""
     return f"[{text_of(estimate.low)}, {text_of(estimate.high)}]"
-
-
-def span_text(estimate: Estimate, /) -> str:
-    """The interval in few characters, for a place in the matrix; empty when there is none.
-
-    >>> span_text(Estimate("f1", 0.9, 0.8, 0.95)), span_text(Estimate("psnr", 21.0, 20.25, 21.5))
-    ('0.80–0.95', '20.2–21.5')
-    """
-    if math.isnan(estimate.low) or math.isnan(estimate.high):
-        return ""
-    ends = (estimate.low, estimate.high)
-    n_decimals = 2 if max(map(abs, ends)) < 10 else 1 if max(map(abs, ends)) < 100 else 0
-    return "–".join(f"{end:.{n_decimals}f}".replace("-", "−") for end in ends)
 
 
 def outcome_counts(outcomes: Iterable[Outcome], /) -> dict[Status, int]:
