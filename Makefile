@@ -19,12 +19,15 @@ RAY := $(RAY_ENV)/done-$(DEPENDENCIES)
 # the packages that drive Chromium, reused until the lock file changes
 BROWSER := tests/browser/node_modules/.package-lock.json
 
+# asked for once per environment; without a network reports show volumes as plain slices
+VIEWER := $(VENV)/viewer-$(DEPENDENCIES)
+
 .PHONY: demo setup test lint types imports docs bench notebook notebook-check minis clean realdata browser oracle ray format
 
-demo: $(CORE)          ## the embedded default: miniature checkpoints × synthetic cohort, offline
+demo: $(CORE) $(VIEWER)  ## the embedded default: miniature checkpoints × synthetic cohort, offline
 	$(PY) -m vesalius demo --out demo-run
 
-setup: $(CORE)         ## only the environment
+setup: $(CORE) $(VIEWER)  ## only the environment
 
 test: $(DEV)           ## the whole test suite with coverage
 	$(PY) -m pytest -n $(WORKERS) --cov --cov-report=term
@@ -81,6 +84,11 @@ clean:
 
 $(CORE): | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VIEWER): $(CORE)
+	@$(PY) -m vesalius fetch viewer || \
+	  echo "Going on without NiiVue; to try again: $(PY) -m vesalius fetch viewer"
 	@touch $@
 
 $(DEV): $(CORE)

@@ -35,10 +35,10 @@ def datasets(incomplete: str) -> list[str]:
 
 
 def fetchable(incomplete: str) -> list[str]:
-    """Models and public data sets."""
+    """Models, public data sets and the viewer of volumes."""
     from vesalius import catalog
 
-    return _offer(("all", *catalog.models(), *RECIPES), incomplete)
+    return _offer(("all", *catalog.models(), *RECIPES, "viewer"), incomplete)
 
 
 def tasks(incomplete: str) -> list[str]:

@@ -23,7 +23,7 @@ def fetch(
     name: Annotated[
         list[str],
         typer.Argument(
-            help="Names from `vesalius models` or `vesalius datasets`.",
+            help="Names from `vesalius models` or `vesalius datasets`; viewer (NiiVue).",
             autocompletion=completion.fetchable,
         ),
     ],

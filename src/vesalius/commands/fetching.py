@@ -9,6 +9,7 @@ from vesalius.catalog import ModelEntry, ModelRequest, parse_model
 from vesalius.commands.network import open_network
 from vesalius.commands.recipes import fetch_recipe
 from vesalius.commands.terminal import console, size_text
+from vesalius.commands.viewer import NAME, fetch_viewer
 from vesalius.commands.wanted import expand_models
 from vesalius.data.recipes import RECIPES
 from vesalius.errors import InputError, UsageError, did_you_mean
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def fetch_command(names: Sequence[str]) -> bool:
-    """Download models and data sets one after the other; each is verified before the next begins.
+    """Download models, data sets and the viewer one after the other, each verified.
 
     A data set that must be had by hand is explained instead; whether none was.
 
@@ -28,6 +29,8 @@ def fetch_command(names: Sequence[str]) -> bool:
         UsageError: if one of them is not of a repository; nothing is downloaded then.
         ModelError: if one cannot be downloaded or is not what it should be.
     """
+    wants_viewer = NAME in names
+    names = [name for name in names if name != NAME]
     recipes = [RECIPES[name] for name in names if name in RECIPES]
     models = [name for name in names if name not in RECIPES]
     requests = [_fetchable(name) for name in expand_models(models)]
@@ -35,6 +38,8 @@ def fetch_command(names: Sequence[str]) -> bool:
     for request in requests:
         _fetch(request)
     got = [fetch_recipe(recipe) for recipe in recipes]  # every one is tried
+    if wants_viewer:
+        got.append(fetch_viewer())
     return all(got)
 
 

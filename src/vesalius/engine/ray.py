@@ -8,6 +8,7 @@ dies is started again; its cell goes on from what it had journaled.
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 OBJECT_STORE_BYTES = 128 * 2**20  # the plan and nothing else lies in it
 MOST_RESTARTS = 100  # of one actor
+KNOCK_S = 10.0  # for a cluster to answer
 LONGEST_TEMP = 20  # Ray puts sockets there, whose paths may have 107 characters
 
 
@@ -234,11 +236,19 @@ def _cluster(plan: RayPlan) -> Iterator[None]:
 
 def _connect(address: str, quiet: Mapping[str, Any]) -> None:
     try:
+        _knock(address)
         ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         raise UsageError(
             f"--ray-address {address}: no cluster could be joined there: {error}"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Ray itself may try for many minutes to reach a host and port where nobody answers."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
 
 
 def _start(home: Path, n_workers: int, quiet: Mapping[str, Any]) -> None:

@@ -21,16 +21,24 @@ def asset(name: str, /) -> str:
     return importlib.resources.files("vesalius.report").joinpath(name).read_text("utf-8")
 
 
-def policy(style: str, script: str = "", /) -> str:
-    """Nothing may be loaded; only these inline blocks may apply."""
-    allowed = f"'{_hash(script)}'" if script else "'none'"
+def policy(style: str, script: str = "", /, *, also: str = "") -> str:
+    """Nothing may be loaded; only these inline blocks may apply.
+
+    Args:
+        style: the inline style sheet.
+        script: the inline script; none may run without one.
+        also: hash of one more script, which a script of the page puts there.
+    """
+    hashes = [script_hash(script)] if script else []
+    allowed = " ".join(f"'{one}'" for one in (*hashes, also) if one) or "'none'"
     return (
-        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
+        f"default-src 'none'; img-src data:; style-src '{script_hash(style)}'; "
         f"script-src {allowed}; base-uri 'none'; form-action 'none'"
     )
 
 
-def _hash(text: str) -> str:
+def script_hash(text: str, /) -> str:
+    """How a policy names an inline block."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 

@@ -92,7 +92,7 @@ def _segmentation(predictions: Predictions, place: Place, pictures: Pictures) ->
 def _outlined(predictions: Predictions, row: int, place: Place, *, label: object) -> bytes | None:
     sample = str(predictions["id"][row])
     base = _base(place, sample)
-    mask = _kept(place.run, str(predictions["map"][row]))
+    mask = kept_array(place.run, str(predictions["map"][row]))
     if base is None or mask is None:
         return None
     picture, frame = base
@@ -123,7 +123,7 @@ def _boxed(predictions: Predictions, row: int, place: Place) -> bytes | None:
         return None
     picture, frame = base
     shape = (picture.shape[0], picture.shape[1])
-    grid = _kept(place.run, str(predictions["map"][row] or ""))
+    grid = kept_array(place.run, str(predictions["map"][row] or ""))
     heat = None if grid is None else fitted(frame.plane(grid) / 255, shape, smooth=True)
     reference, answer = (
         np.any([frame.region(box, shape=shape) for box in boxes], axis=0) if boxes else None
@@ -151,7 +151,7 @@ def _generation(predictions: Predictions, place: Place, pictures: Pictures) -> E
 
 
 def _pair(run: Path, names: tuple[str, ...]) -> bytes | None:
-    found = [_kept(run, name) for name in names]
+    found = [kept_array(run, name) for name in names]
     flat = [Pillow.fromarray(one) for one in found if one is not None and one.ndim in (2, 3)]
     return jpeg(side_by_side(flat)) if len(flat) == len(names) else None
 
@@ -204,7 +204,7 @@ def _base(place: Place, sample: str) -> tuple[np.ndarray, Frame] | None:
         return enlarged(stored), frame
 
 
-def _kept(run: Path, name: str) -> np.ndarray | None:
+def kept_array(run: Path, name: str) -> np.ndarray | None:
     """An array that predictions refer to; None for one that is missing, broken or outside."""
     path = run / name
     inside = name and path.resolve().is_relative_to((run / "maps").resolve())

@@ -16,6 +16,7 @@ from vesalius.report.glossary import glossary
 from vesalius.report.matrix import overviews, span_text
 from vesalius.report.ranking import rankings
 from vesalius.report.rows_block import metric_choices, rows_block, subgroup_choices, view_block
+from vesalius.report.samples import SAMPLE_SCRIPTS, sample_book
 from vesalius.report.sources import Results, read_results
 from vesalius.report.summary import provenance, setting_rows, totals
 from vesalius.report.tables import (
@@ -26,12 +27,14 @@ from vesalius.report.tables import (
     matrices,
     text_of,
 )
+from vesalius.report.viewer import Viewer, find_viewer
 from vesalius.stats import Comparison
 from vesalius.store.files import write_atomic
 
-_TEMPLATES = ("template.html", "sections.html", "overview.html")
-_STYLES = ("page.css", "matrix.css", "columns.css", "cells.css")
-_SCRIPTS = ("page.js", "rows.js", "matrix.js", "view.js")  # in the order in which they run
+_TEMPLATES = ("template.html", "sections.html", "overview.html", "samples.html")
+_STYLES = ("page.css", "matrix.css", "columns.css", "cells.css", "samples.css")
+# in the order in which they run
+_SCRIPTS = ("page.js", "rows.js", "matrix.js", "view.js", *SAMPLE_SCRIPTS)
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "number": text_of,
     "interval": interval_text,
@@ -80,11 +83,13 @@ def render(
     made = entries(results.outcomes, results.metrics)
     pictures = Pictures(enabled=thumbnails)
     pages = _pages(results, made, pictures)
+    book = sample_book(results, pictures)
+    viewer = find_viewer() if book.volumes.embedded else Viewer()
     style, script = ("\n".join(map(asset, names)) for names in (_STYLES, _SCRIPTS))
     templates = {name: asset(name) for name in _TEMPLATES}
     page = environment(templates, _FILTERS).get_template("template.html")
     return page.render(
-        policy=policy(style, script),
+        policy=policy(style, script, also=viewer.hash),
         style=Markup(style),  # noqa: S704 - the package's own file
         script=Markup(script),  # noqa: S704 - the package's own file
         results=results,
@@ -98,6 +103,8 @@ def render(
         pictures=pictures,
         picture_limit=MAX_PICTURES,
         thumbnails=thumbnails,
+        book=book,
+        viewer=viewer,
         **_overview(results, made, comparisons),
     )
 

@@ -53,19 +53,28 @@ class Frame:
             shape: rows and columns of the picture.
         """
         found = np.zeros(shape, dtype=np.bool_)
+        sides = self.rectangle(box)
+        if sides is not None:
+            left, top, right, bottom = sides
+            columns = _span((left, right), shape[1], shape[1])
+            found[_span((top, bottom), shape[0], shape[0]), columns] = True
+        return found
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Rows and columns of what the picture shows, in pixels of the image."""
+        return (self.size[0], self.size[1]) if self.index is None else (self.size[1], self.size[0])
+
+    def rectangle(self, box: tuple[float, ...], /) -> tuple[float, float, float, float] | None:
+        """Left, top, right and bottom of a box as shares of the picture; None if it misses it."""
         half = len(box) // 2
         low, high = box[:half], box[half:]
+        rows, columns = self.shown
         if self.index is None:
-            rows, columns = self.size
-            x, y = (low[0], high[0]), (low[1], high[1])
-        else:
-            if not low[2] <= self.index < high[2]:
-                return found
-            columns, rows = self.size[:2]
-            x, y = (columns - high[0], columns - low[0]), (rows - high[1], rows - low[1])
-        across, down = shape[1] / columns, shape[0] / rows
-        found[_span(y, down, shape[0]), _span(x, across, shape[1])] = True
-        return found
+            return low[0] / columns, low[1] / rows, high[0] / columns, high[1] / rows
+        if not low[2] <= self.index < high[2]:
+            return None
+        return 1 - high[0] / columns, 1 - high[1] / rows, 1 - low[0] / columns, 1 - low[1] / rows
 
 
 def _span(ends: tuple[float, float], scale: float, length: int) -> slice:

@@ -124,7 +124,7 @@ class RunFolder:
             self._tidy()
 
     def _tidy(self) -> None:
-        for folder in ("predictions", "images", "maps"):
+        for folder in ("predictions", "images", "maps", "volumes"):
             remove_leftovers(self.path / folder)
         for journal in sorted((self.path / "journal").glob("*.jsonl")):
             # one that was just written may belong to a process at work; readers skip torn lines
