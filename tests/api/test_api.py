@@ -184,7 +184,7 @@ def test_settings_of_a_protocol_stand_in_brackets():
     (asked,) = choose_tasks("generation", ("inversion[judge=mini:clip,side=32]",))
     assert (asked.card.settings["judge"], asked.card.settings["side"]) == ("mini:clip", 32)
     assert len(choose_tasks("all", ("zero-shot", "zero-shot"))) == 2  # of two tasks
-    with pytest.raises(InputError, match=r"unknown setting 'sied'; there are: side, components"):
+    with pytest.raises(InputError, match=r"unknown setting 'sied' \(did you mean 'side'\?\)"):
         choose_tasks("generation", ("inversion[sied=32]",))
     with pytest.raises(InputError, match="setting 'side': expected int, got 'large'"):
         choose_tasks("generation", ("inversion[side=large]",))
