@@ -9,7 +9,7 @@ from vesalius.engine.comparison import compare
 from vesalius.engine.contestants import Contestant, Metric, contestants
 from vesalius.engine.progress import Progress, no_progress
 from vesalius.errors import RunError, UsageError, did_you_mean
-from vesalius.records import Done, Estimate, Failed, NotApplicable, Resampling
+from vesalius.records import TASKS, Done, Estimate, Failed, NotApplicable, Resampling
 from vesalius.report.boards import Board, Facts
 from vesalius.report.controls import is_control
 from vesalius.report.sources import Results, read_results
@@ -45,7 +45,15 @@ def choice_of(  # noqa: PLR0913 - one parameter per option of the command line
     resamples: int,
     seed: int,
 ) -> Choice:
-    """A choice from plain values."""
+    """A choice from plain values.
+
+    Raises:
+        UsageError: for an unknown task; what else the runs do not have, `rank_runs` tells.
+    """
+    for name in tasks or ():
+        if name not in TASKS:
+            hint = did_you_mean(name, TASKS)
+            raise UsageError(f"unknown task {name!r}{hint}; there are: {', '.join(TASKS)}")
     resampling = Resampling(seed=seed, n_resamples=resamples)
     names = (tuple(tasks or ()), tuple(datasets or ()), tuple(protocols or ()))
     return Choice(*names, metric=metric, alpha=alpha, resampling=resampling)

@@ -1,5 +1,6 @@
 """A run specification in YAML: the same words as on the command line."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -95,7 +96,9 @@ def _explain(at: tuple[str | int, ...], problem: ErrorDetails) -> str:
         return f"unknown key {key!r}{did_you_mean(key, known)}; known: {', '.join(known)}"
     hint = ""
     if problem["type"] == "literal_error":
-        hint = did_you_mean(str(problem["input"]), [problem["ctx"]["expected"].strip("'")])
+        hint = did_you_mean(
+            str(problem["input"]), re.findall("'(.+?)'", problem["ctx"]["expected"])
+        )
     if problem["type"] == "string_type" and isinstance(problem["input"], bool | int | float):
         hint = "; put it in quotes"  # YAML reads no, yes, on and 12 as booleans and numbers
     return f"{key}: {problem['msg'].lower()}, got {problem['input']!r}{hint}"

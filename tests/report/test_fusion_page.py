@@ -12,7 +12,7 @@ from fusion_example import SETTINGS, TAUGHT, WHY, about, estimate, study
 from payloads import PAYLOADS
 
 from vesalius.fusion.results import Study
-from vesalius.records import Estimate, ModelCard
+from vesalius.records import Estimate, ModelCard, Resampling
 from vesalius.report import fusion_plots as plots
 from vesalius.report.figures import Axis, Line, line_figure, nice_axis
 from vesalius.report.fusion_about import problem_counts, study_json
@@ -186,10 +186,24 @@ def test_no_head_is_better_is_an_answer_too():
     """Worse is not better, and a p-value above the level is nothing."""
     given = with_head(study(), "gated", p_holm=0.06)
     assert better_than_single(given) == ()
-    assert sentence(given) == "No head is better than mini:clip:image alone (Holm, 5 %)."
+    assert (
+        sentence(given) == "No head is shown to be better than mini:clip:image alone (Holm, 5 %)."
+    )
     assert verdict(given.row(TAUGHT)) == "worse"
     assert verdict(given.row("gated", "missing", "tabular")) == "same"
     assert 'class="answer yes"' not in render_fusion(given, about())
+
+
+def test_resamples_that_could_show_nothing_are_said_to_be_too_few():
+    """Of m comparisons by n resamples the smallest corrected p is 2 m / (n + 1)."""
+    given = with_head(study(), "gated", p_holm=0.06)
+    n_compared = sum(row.p_holm == row.p_holm for row in given.rows)
+    needed = 40 * n_compared - 1
+    drawn = Resampling(n_resamples=needed - 1)
+    few = replace(given, settings=replace(given.settings, resampling=drawn))
+    assert f"draw at least {needed}." in sentence(few)
+    enough = replace(few.settings, resampling=Resampling(n_resamples=needed))
+    assert "too few" not in sentence(replace(few, settings=enough))
 
 
 def test_what_is_undefined_shows_its_reason_and_draws_nothing():

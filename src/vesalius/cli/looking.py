@@ -61,8 +61,8 @@ def compare(  # noqa: PLR0913, PLR0917 - one parameter per option; the contract 
 ) -> None:
     """Paired differences between models on identical rows, and who cannot be told apart.
 
-    Reads the predictions of one or more runs. p values are corrected over the comparisons of one
-    data set, task and protocol (Holm).
+    Reads the predictions of one or more runs; prints tables, or writes a file. p values are
+    corrected over the comparisons of one data set, task and protocol (Holm).
     """
     from vesalius.commands import board_formats, comparing
     from vesalius.ranking import choice_of
@@ -89,8 +89,8 @@ def leaderboard(  # noqa: PLR0913, PLR0917 - one parameter per option; the contr
 ) -> None:
     """Rank the models of many runs: one table a data set, task and protocol, ties marked.
 
-    Reads the predictions and metrics of every run found; models that cannot be told apart share a
-    rank.
+    Reads the predictions and metrics of every run found; prints tables, or writes a file. A rank is
+    one more than the number of models that are significantly better.
     """
     from vesalius.commands import board_formats, leaderboard
     from vesalius.ranking import choice_of

@@ -47,11 +47,20 @@ def verdict(row: Row, /) -> Literal["better", "worse", "same"]:
 
 
 def sentence(study: Study, /) -> str:
-    """The answer to the question of the study."""
+    """The answer to the question of the study; says when no resample could have given another."""
     better = better_than_single(study)
-    if not better:
-        return f"No head is better than {study.best_single} alone (Holm, 5 %)."
-    return f"Better than {study.best_single} alone (Holm, 5 %): {', '.join(better)}."
+    if better:
+        return f"Better than {study.best_single} alone (Holm, 5 %): {', '.join(better)}."
+    answer = f"No head is shown to be better than {study.best_single} alone (Holm, 5 %)."
+    n_compared = sum(not math.isnan(row.p_holm) for row in study.rows)
+    needed = math.ceil(2 * n_compared / LEVEL) - 1  # the smallest two-sided p is 2 / (n + 1)
+    drawn = study.settings.resampling.n_resamples
+    if drawn >= needed:
+        return answer
+    return (
+        f"{answer} {drawn} resamples are too few for {n_compared} comparisons: none could reach "
+        f"5 %; draw at least {needed}."
+    )
 
 
 def score_name(metric: str, /) -> str:
