@@ -39,8 +39,9 @@ browser: $(DEV) $(BROWSER)  ## tests of the report in headless Chromium
 	$(PY) -m pytest -m browser
 
 .PHONY: screenshots
-screenshots: demo $(BROWSER)  ## docs/img/report_*.png from the demo
+screenshots: demo $(BROWSER)  ## docs/img/report_*.png and the matrix of README.md from the demo
 	$(PY) scripts/screenshots.py demo-run
+	$(PY) scripts/readme_matrix.py demo-run
 
 oracle: $(ORACLE)      ## tests against open_clip and hi-ml, which live in an environment of their own
 	$(ORACLE_ENV)/bin/python -m pytest -m oracle tests/oracle

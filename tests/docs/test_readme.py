@@ -45,3 +45,21 @@ def test_the_commands_exist(target):
 def test_the_gate_is_executable():
     """CI calls the script directly."""
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_matrix_is_whole_and_of_miniatures_only():
+    """Eight models, six tasks, no number that could be taken for that of a genuine model."""
+    from vesalius.catalog import miniatures
+    from vesalius.records import TASKS
+
+    table = README.partition("<!-- matrix")[2].partition("<!-- end of matrix -->")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()[1:]
+        if line.startswith("|") and "---" not in line
+    ]
+    assert rows[0] == ["miniature", *TASKS]
+    assert [row[0] for row in rows[1:]] == [f"`{name}`" for name in sorted(miniatures())]
+    number = r"\*\*\d\.\d{3}\*\*( ▽)? \[\d\.\d{3}, \d\.\d{3}\]<br>\S+<br>\S+|n/a"
+    assert all(re.fullmatch(number, cell) for row in rows[1:] for cell in row[1:])
+    assert "say nothing about the genuine" in README.partition("<!-- matrix")[0]
