@@ -63,9 +63,8 @@ types: $(DEV)
 imports: $(DEV)        ## one direction of imports, no cycle
 	$(PY) -c "from importlinter.cli import lint_imports_command as run; run()"
 
-docs: $(DEV)           ## the site in build/site; execute every code block of it, and every doctest
+docs: $(DEV)           ## the site in build/site, and every doctest; tests/docs execute its code blocks
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
-	$(PY) -m pytest -q tests/docs
 	$(PY) -m pytest -q --doctest-modules src/vesalius
 
 bench: $(DEV)          ## speed side by side with what one would pick instead

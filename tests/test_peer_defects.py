@@ -316,7 +316,8 @@ def test_defect_09_flags_toggle(flags, spec, expected, folder, tmp_path, monkeyp
     """Controls and pickled weights can be off, on and overridden; what is asked for is done."""
     asked = []
     monkeypatch.setattr(
-        "vesalius.commands.evaluation.run_command", lambda wanted: asked.append(wanted) or True
+        "vesalius.commands.evaluation.run_command",
+        lambda wanted, fetched: asked.append(wanted) or not fetched,
     )
     (tmp_path / "spec.yaml").write_text(spec or "{}")
     words = ["run", tmp_path / "spec.yaml", "--model", "mini:clip", "--data", folder, "--out", "x"]
