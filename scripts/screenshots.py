@@ -46,7 +46,7 @@ def take(tab: Tab, where: str, name: str) -> None:
 
 def main(run: Path) -> None:
     """Write the page of the run and take its pictures."""
-    page = write_report([run], run / "report.html", comparisons=paired_differences([run]))
+    page = write_report([run], run.resolve() / "report.html", comparisons=paired_differences([run]))
     with browser() as chromium:
         tab = chromium.open(page, width=1440, height=1010)
         take(tab, MATRIX, "report_matrix")

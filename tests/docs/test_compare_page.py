@@ -13,7 +13,7 @@ from vesalius.api import Settings
 from vesalius.cli import app
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/compare-models.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
+BLOCKS = re.findall(r"```sh[^\n]*\n(.*?)```", PAGE, flags=re.DOTALL)
 LINES = [line for block in BLOCKS for line in block.splitlines() if line]
 # what the page's own run cannot do: it has miniatures only, and no tracker is installed
 REFUSED = {"hf": "miniatures are no models of the hub", "mlflow": "pip install 'vesalius[mlflow]'"}
