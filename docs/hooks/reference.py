@@ -30,13 +30,13 @@ def pages() -> dict[str, str]:
     import vesalius
     from vesalius import metrics, stats
 
-    public = [name for name in vesalius.__all__ if name != "metrics"]
+    public = [name for name in vesalius.__all__ if name not in {"metrics", "notebook"}]
     return {
         "cli.md": command_line_page(),
         "api.md": _page(
             "The package",
-            "`import vesalius as vs` gives these names, and `vs.metrics`, which has "
-            "[a page of its own](metrics.md).",
+            "`import vesalius as vs` gives these names, and `vs.metrics` and `vs.notebook`, which "
+            "have pages of their own: [metrics](metrics.md), [notebook](notebook.md).",
             _directives(vesalius, public),
         ),
         "records.md": _module("Records", "vesalius.records"),
@@ -53,6 +53,7 @@ def pages() -> dict[str, str]:
             "patients are drawn.",
             _directives(stats, stats.__all__),
         ),
+        "notebook.md": _module("Notebook", "vesalius.notebook"),
         "errors.md": _module("Errors", "vesalius.errors"),
         "error-codes.md": _page(
             "Error codes",
