@@ -186,8 +186,8 @@ def test_details_show_question_answers_and_scores(page, chromium):
     tab = listed(chromium, page, "classification", "zero-shot")
     open_row(tab)
     assert tab.evaluate("document.querySelectorAll('#sample .track').length") == 4
-    ticks = "Array.from(document.querySelectorAll('#sample .tick'), t => t.style.left)"
-    assert tab.evaluate(ticks) == ["50%", "50%"]
+    cuts = "Array.from(document.querySelectorAll('#sample .cut'), t => t.style.left)"
+    assert tab.evaluate(cuts) == ["50%", "50%"]
 
 
 def test_found_places_of_a_search_are_listed_with_pictures(page, chromium):

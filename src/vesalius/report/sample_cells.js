@@ -19,7 +19,7 @@ const sampleCells = (function () {
 
   /** Right or wrong as a sign to see and a word to hear. */
   function verdict(kind) {
-    const made = element("span", undefined, `said said-${CLASSES[kind]}`);
+    const made = element("span", undefined, `judged judged-${CLASSES[kind]}`);
     const mark = element("span", MARKS[kind], "mark");
     mark.setAttribute("aria-hidden", "true");
     made.append(mark, element("span", SPOKEN[kind], "hidden"));

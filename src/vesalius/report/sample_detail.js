@@ -77,9 +77,9 @@ const sampleDetail = (function () {
     fill.style.width = `${100 * (value === value ? value : 0)}%`;
     track.append(fill);
     if (threshold !== null) {
-      const tick = element("span", undefined, "tick");
-      tick.style.left = `${100 * threshold}%`;
-      track.append(tick);
+      const cut = element("span", undefined, "cut");
+      cut.style.left = `${100 * threshold}%`;
+      track.append(cut);
     }
     return track;
   }
