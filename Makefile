@@ -65,7 +65,7 @@ imports: $(DEV)        ## one direction of imports, no cycle
 
 docs: $(DEV)           ## the site in build/site, and every doctest; tests/docs execute its code blocks
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
-	$(PY) -m pytest -q --doctest-modules src/vesalius
+	$(PY) -m pytest -q --doctest-modules --ignore=src/vesalius/engine/ray.py src/vesalius  # no ray here
 
 bench: $(DEV)          ## speed side by side with what one would pick instead
 	for script in benchmarks/bench_*.py; do $(PY) $$script || exit 1; done
