@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 
 from vesalius.records import Json
@@ -79,19 +78,11 @@ def _steps(
     for better, worse in combinations(ranked, 2):
         one = found.get(frozenset({better.model, worse.model}))
         if one is not None:
-            yield one if one.first.model == better.model else _turned(one)
-
-
-def _turned(one: Comparison) -> Comparison:
-    """Second minus first."""
-    estimate = one.difference.estimate
-    other = replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
-    difference = replace(one.difference, estimate=other)
-    return replace(one, first=one.second, second=one.first, difference=difference)
+            yield one if one.first.model == better.model else one.turned
 
 
 def _step_text(one: Comparison, standing: Standing) -> str:
-    shown = one if standing.higher_is_better else _turned(one)
+    shown = one if standing.higher_is_better else one.turned
     estimate = shown.difference.estimate
     word = "above" if standing.higher_is_better else "below"
     return (

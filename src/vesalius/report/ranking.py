@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vesalius.records import Cell, Estimate, MetricRow
+from vesalius.report.boards import rank_text
 from vesalius.report.controls import is_control
 from vesalius.report.tables import interval_text, text_of
 from vesalius.stats import Comparison, Placed, Standing, standings
@@ -69,18 +70,16 @@ def ranks(standing: Standing | None, /) -> dict[str, Rank]:
     """Rank and letters of every model of a column."""
     if standing is None:
         return {}
-    shared = [placed.rank for placed in standing.placed]
     alphabet = sorted({one for placed in standing.placed for one in letters_of(placed.letters)})
-    return {placed.model: _rank(placed, shared, alphabet) for placed in standing.placed}
+    return {placed.model: _rank(placed, standing, alphabet) for placed in standing.placed}
 
 
-def _rank(placed: Placed, shared: Sequence[int | None], alphabet: Sequence[str]) -> Rank:
+def _rank(placed: Placed, standing: Standing, alphabet: Sequence[str]) -> Rank:
     if placed.rank is None:
         return Rank("", "", "", placed.reason)
     own = letters_of(placed.letters)
     apart = "".join(one if one in own else " " * len(one) for one in alphabet)
-    text = f"{placed.rank}=" if shared.count(placed.rank) > 1 else str(placed.rank)
-    return Rank(text, placed.letters, apart.rstrip())
+    return Rank(rank_text(placed, standing), placed.letters, apart.rstrip())
 
 
 def pairs_of(comparisons: Iterable[Comparison], standing: Standing, /) -> tuple[Pair, ...]:
@@ -97,14 +96,7 @@ def pairs_of(comparisons: Iterable[Comparison], standing: Standing, /) -> tuple[
 def _better_first(one: Comparison, order: Mapping[str, int]) -> Comparison:
     if order[one.first.model] <= order[one.second.model]:
         return one
-    return _swapped(one)
-
-
-def _swapped(one: Comparison) -> Comparison:
-    estimate = one.difference.estimate
-    turned = replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
-    difference = replace(one.difference, estimate=turned)
-    return replace(one, first=one.second, second=one.first, difference=difference)
+    return one.turned
 
 
 def _pair(one: Comparison, alpha: float) -> Pair:

@@ -8,7 +8,7 @@ claim made is about this column.
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_letters
 
 from vesalius.errors import InputError
@@ -34,6 +34,14 @@ class Comparison:
     difference: Difference
     p_holm: float
     n_comparisons: int
+
+    @property
+    def turned(self) -> "Comparison":
+        """Second minus first."""
+        one = self.difference.estimate
+        estimate = replace(one, value=-one.value, low=-one.high, high=-one.low)
+        difference = replace(self.difference, estimate=estimate)
+        return replace(self, first=self.second, second=self.first, difference=difference)
 
     def _repr_html_(self) -> str:
         """Both models, the difference with its interval and the corrected p value."""
